@@ -1,0 +1,37 @@
+"""What can go wrong, sorted by what the caller should do about it.
+
+MailPartnerError
+├── RequestRefused    stop: asking again cannot mend it (wrong key, blocked account, bad connection)
+├── WrongArgument     stop: an argument says what cannot be done
+├── RequestFailed     try again: something broke on the way (time-out, 5xx, truncated answer)
+├── BadData           look at it: a whole answer arrived that must not be landed as it is
+└── LandingStopped    nothing: somebody stopped the task
+
+Their texts carry counts, codes, days and places; never a key, an address, a query or a body.
+"""
+
+from __future__ import annotations
+
+
+class MailPartnerError(Exception):
+    """Anything that this package reports about the API or its answer."""
+
+
+class RequestRefused(MailPartnerError):
+    """The API said no, or the connection cannot be used: stop."""
+
+
+class WrongArgument(MailPartnerError):
+    """An argument of the operator says what cannot be done: stop."""
+
+
+class RequestFailed(MailPartnerError):
+    """Something broke on the way: try again."""
+
+
+class BadData(MailPartnerError):
+    """The answer is whole, but landing it would be wrong: look at it."""
+
+
+class LandingStopped(MailPartnerError):
+    """Somebody stopped the task; nothing more was published."""

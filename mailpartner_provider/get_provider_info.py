@@ -1,0 +1,59 @@
+"""What Airflow is told of this package. Standard library only: every Airflow process calls it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HOOK_NAME = "Mail Partner"
+CONN_TYPE = "mailpartner"
+DEFAULT_BASE_URL = "https://api.mailpartner.fr/v1"
+
+#: The connection form, once for Airflow 3 (as data) and for Airflow 2 (the hook makes widgets of it).
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "login", "port", "extra"],
+    "relabeling": {"password": "API key", "host": "Base URL"},
+    "placeholders": {"host": DEFAULT_BASE_URL},
+}
+CONN_FIELDS: dict[str, dict[str, Any]] = {
+    "connect_timeout": {
+        "label": "Connect time-out (seconds)",
+        "schema": {"type": ["number", "null"], "default": 10, "exclusiveMinimum": 0},
+    },
+    "read_timeout": {
+        "label": "Read time-out (seconds)",
+        "schema": {"type": ["number", "null"], "default": 60, "exclusiveMinimum": 0},
+    },
+    "email_hmac_key": {
+        "label": "Key for hashed e-mails",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the provider, as Airflow's ``provider_info`` schema has it."""
+    hooks = "mailpartner_provider.hooks.mailpartner"
+    operators = "mailpartner_provider.operators.unsubscribe_to_parquet"
+    return {
+        "package-name": "mailpartner-provider",
+        "name": HOOK_NAME,
+        "description": "Land Mail Partner's suppression list as dated, complete Parquet partitions.",
+        "integrations": [
+            {
+                "integration-name": HOOK_NAME,
+                "external-doc-url": "https://www.docpartner.dev/api/mail-partner",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": HOOK_NAME, "python-modules": [hooks]}],
+        "operators": [{"integration-name": HOOK_NAME, "python-modules": [operators]}],
+        "connection-types": [
+            {
+                "connection-type": CONN_TYPE,
+                "hook-name": HOOK_NAME,
+                "hook-class-name": f"{hooks}.MailPartnerHook",
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+                "conn-fields": CONN_FIELDS,
+            }
+        ],
+    }

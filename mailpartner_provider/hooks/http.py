@@ -1,0 +1,251 @@
+"""One seam for HTTP: a session that stays at its origin, and an answer that can be let go of."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from queue import Empty, Full, Queue
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from mailpartner_provider.errors import (
+    LandingStopped,
+    MailPartnerError,
+    RequestFailed,
+    RequestRefused,
+)
+
+CHUNK_BYTES = 2**18
+
+_QUEUED_CHUNKS = 16
+_HEED_SECONDS = 0.2  # how long a stop may go unheard
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class Head(NamedTuple):
+    """What an answer says before its body; ``observed_at`` is when it began."""
+
+    status: int
+    content_type: str
+    retry_after: float | None
+    observed_at: datetime
+
+
+class Session(requests.Session):
+    """A session with time-outs that resolves paths against a base URL and never leaves its origin."""
+
+    def __init__(self, base_url: str, timeouts: tuple[float, float]) -> None:
+        super().__init__()
+        self.base_url = base_url
+        self.max_redirects = 3
+        self.headers["Accept-Encoding"] = "gzip"
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _TimingAdapter(timeouts))
+
+    def request(  # type: ignore[override]
+        self, method: str, url: str, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        url = urljoin(f"{self.base_url}/", url)
+        if _origin(url) != _origin(self.base_url):
+            raise RequestRefused("this session carries the API key, which no other host must see")
+        return super().request(method, url, *args, **kwargs)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target and _origin(urljoin(resp.url, target)) != _origin(resp.url):
+            raise RequestRefused(
+                "the API redirects to another host, which must not see the API key: "
+                "correct the connection's Base URL"
+            )
+        return target
+
+
+class Download:
+    """An answer that a thread of its own receives, so that a stop is heard while the network is
+    silent.
+
+    :param send: sends the request
+    :param stopped: whether somebody wants no more of it
+    """
+
+    def __init__(self, send: Callable[[], requests.Response], stopped: Callable[[], bool]) -> None:
+        self._send = send
+        self._stopped = stopped
+        self._closed = False
+        self._received: Queue[Head | bytes | MailPartnerError | None] = Queue(_QUEUED_CHUNKS)
+        threading.Thread(target=self._receive, name="mailpartner-download", daemon=True).start()
+        self.head: Head = self._take()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the body, decompressed."""
+        try:
+            while (chunk := self._take()) is not None:
+                yield chunk
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the rest."""
+        self._closed = True
+
+    def _take(self) -> Any:
+        while not self._stopped():
+            try:
+                taken = self._received.get(timeout=_HEED_SECONDS)
+            except Empty:
+                continue
+            break
+        else:
+            self.close()
+            raise LandingStopped("stopped while the answer was being received")
+        if isinstance(taken, MailPartnerError):
+            raise taken
+        return taken
+
+    def _receive(self) -> None:
+        """Receive into the queue: the head, the chunks, then None or what went wrong."""
+        end: MailPartnerError | None = None
+        try:
+            with self._send() as response:
+                self._put(_head(response))
+                for chunk in _body(response):
+                    if not self._put(chunk):
+                        return
+        except MailPartnerError as error:
+            end = error
+        except Exception as error:  # its text and its context carry the URL: only its kind goes on
+            end = _failure(error)
+        self._put(end)
+
+    def _put(self, item: Head | bytes | MailPartnerError | None) -> bool:
+        while not self._closed:
+            try:
+                self._received.put(item, timeout=_HEED_SECONDS)
+            except Full:
+                continue
+            return True
+        return False
+
+
+class _TimingAdapter(HTTPAdapter):
+    """Adds the time-outs that requests would otherwise leave out."""
+
+    def __init__(self, timeouts: tuple[float, float]) -> None:
+        super().__init__()
+        self._timeouts = timeouts
+
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        kwargs["timeout"] = kwargs.get("timeout") or self._timeouts
+        return super().send(request, *args, **kwargs)
+
+
+class _WithoutKey(logging.Filter):
+    """Takes the API key out of the request lines that urllib3 logs when debugging."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                re.sub(r"apiKey=[^&\s\"]*", "apiKey=***", part) if isinstance(part, str) else part
+                for part in record.args
+            )
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_WithoutKey())
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or default
+
+
+def _head(response: requests.Response) -> Head:
+    observed_at = datetime.now(timezone.utc)
+    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    retry_after = _seconds(response.headers.get("Retry-After", ""), observed_at)
+    return Head(response.status_code, content_type[:60], retry_after, observed_at)
+
+
+def _seconds(retry_after: str, now: datetime) -> float | None:
+    """Read ``Retry-After``, which is a number of seconds or a date."""
+    if re.fullmatch("[0-9]{1,9}", retry_after.strip()):
+        return float(retry_after)
+    try:
+        then = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (then.replace(tzinfo=then.tzinfo or timezone.utc) - now).total_seconds())
+
+
+def _body(response: requests.Response) -> Iterator[bytes]:
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return _raw(response)
+    if encoding in ("gzip", "x-gzip"):
+        return _unzipped(_raw(response))
+    raise RequestFailed("the answer is compressed in a way that was not asked for")
+
+
+def _raw(response: requests.Response) -> Iterator[bytes]:
+    """Give the body as it comes, and hold it against its declared length."""
+    length = response.headers.get("Content-Length", "")
+    received = 0
+    while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
+        received += len(chunk)
+        yield chunk
+    if length.isdecimal() and received != int(length):
+        raise RequestFailed(f"the answer was cut off after {received} of {length} bytes")
+
+
+def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unzip piece by piece; the end of the text is not enough, the trailer must be there."""
+    inflate, whole = zlib.decompressobj(_GZIP), True
+    for chunk in chunks:
+        while chunk:
+            piece = inflate.decompress(chunk, CHUNK_BYTES)
+            whole = inflate.eof
+            while piece:
+                yield piece
+                piece = inflate.decompress(inflate.unconsumed_tail, CHUNK_BYTES)
+                whole = inflate.eof
+            chunk = inflate.unused_data
+            if whole:
+                inflate = zlib.decompressobj(_GZIP)
+    if not whole:
+        raise RequestFailed("the answer was cut off inside its compressed body")
+
+
+def _failure(error: Exception) -> MailPartnerError:
+    """Say what broke on the way, by kind alone."""
+    kinds: list[tuple[type[Exception], MailPartnerError]] = [
+        (
+            requests.exceptions.SSLError,
+            RequestFailed("no trusted TLS connection: its certificate was not accepted"),
+        ),
+        (requests.exceptions.ConnectTimeout, RequestFailed("no connection within connect_timeout")),
+        (requests.exceptions.ReadTimeout, RequestFailed("no answer within read_timeout")),
+        (
+            requests.exceptions.TooManyRedirects,
+            RequestRefused("the API redirects in circles: correct the connection's Base URL"),
+        ),
+        (
+            requests.exceptions.InvalidURL,
+            RequestRefused("the connection's Base URL is no URL: correct it"),
+        ),
+        (zlib.error, RequestFailed("the compressed body is damaged")),
+    ]
+    for kind, failure in kinds:
+        if isinstance(error, kind):
+            return failure
+    return RequestFailed(f"the connection broke ({type(error).__name__})")

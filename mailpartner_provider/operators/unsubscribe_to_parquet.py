@@ -1,0 +1,203 @@
+"""The operator: fetch, decode, land, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+)
+
+from mailpartner_provider import partitions
+from mailpartner_provider.errors import MailPartnerError, RequestRefused, WrongArgument
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+    from mailpartner_provider.landing import Order
+    from mailpartner_provider.receipts import Receipt
+    from mailpartner_provider.stream import UnsubscribeStream
+
+class UnsubscribeToParquetOperator(BaseOperator):
+    """Land the Mail Partner suppression list as one dated, typed, complete Parquet partition.
+
+    Every run lands the whole list as it is now in ``<destination>/dt=YYYY-MM-DD/``, verified and
+    published at once, or changes nothing and says why. The list comes from
+    ``GET /v1/unsubscribe/list`` (https://www.docpartner.dev/api/mail-partner).
+
+    :param destination: local folder or Airflow object storage URI, such as
+        ``s3://aws_default@lake/mailpartner/unsubscribes`` (templated)
+    :param snapshot_date: the day to land, as YYYY-MM-DD; None: the run's partition date, else the
+        day of its ``data_interval_end``, ``logical_date`` or ``run_after`` (templated)
+    :param mailpartner_conn_id: the connection with the API key (templated)
+    :param timezone: zone of the API's ``createdAt`` and of the business day
+    :param on_empty: what an empty list means: ``write`` a partition without rows, ``skip`` the
+        task, or ``fail`` it
+    :param max_rejected: how many records without a usable id or e-mail may be quarantined before
+        the task fails
+    :param max_shrink: fail when the list lost more than this share since the last snapshot; None
+        turns the guard off
+    :return: the receipt, a flat dict of counts, days and digests; never a record or an address
+    :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
+        Airflow does not retry
+    :raises RequestFailed: something broke on the way, four times
+    :raises BadData: the answer is whole, but breaks ``max_rejected``, ``max_shrink``, ``on_empty``
+    :raises OSError: the destination cannot be read or written
+    """
+
+    template_fields: Sequence[str] = ("destination", "snapshot_date", "mailpartner_conn_id")
+    ui_color = "#e4f0e8"
+    progress_seconds = 5.0
+
+    def __init__(
+        self,
+        *,
+        destination: str,
+        snapshot_date: str | None = None,
+        mailpartner_conn_id: str = "mailpartner_default",
+        timezone: str = "Europe/Paris",
+        on_empty: str = "write",
+        max_rejected: int = 0,
+        max_shrink: float | None = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+        self.snapshot_date = snapshot_date
+        self.mailpartner_conn_id = mailpartner_conn_id
+        self.timezone = timezone
+        self.on_empty = on_empty
+        self.max_rejected = max_rejected
+        self.max_shrink = max_shrink
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Land the list; return the receipt and attach it to every outlet asset's event."""
+        try:
+            receipt = self._land(self._order(context), context)
+        except (RequestRefused, WrongArgument) as error:
+            self.log.error("Refused, and trying again will not help: %s", error)
+            raise AirflowFailException(str(error)) from error
+        except (MailPartnerError, OSError) as error:
+            self.log.error("Not landed: %s", error)
+            raise
+        if receipt is None:
+            raise AirflowSkipException("the list is empty, and on_empty is 'skip'")
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra = receipt.as_dict()
+        return receipt.as_dict()
+
+    def on_kill(self) -> None:
+        """Stop the landing; nothing is published afterwards."""
+        self.hook.stop()
+
+    @cached_property
+    def hook(self) -> MailPartnerHook:
+        """The hook, made when first used, with the rendered connection id."""
+        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+
+        return MailPartnerHook(self.mailpartner_conn_id)
+
+    def _order(self, context: Context) -> Order:
+        """Check the arguments, now that templates are rendered, and settle the day."""
+        from mailpartner_provider import landing
+        from mailpartner_provider.operators import arguments
+
+        zone = arguments.read_zone(self.timezone)
+        day, source = arguments.read_day(self.snapshot_date, _run(context), zone)
+        self.log.info("Landing %s, from %s, in %s", day, source, zone.key)
+        terms = arguments.read_terms(self.on_empty, self.max_rejected, self.max_shrink)
+        return landing.Order(day, zone, arguments.open_destination(self.destination), terms)
+
+    def _land(self, order: Order, context: Context) -> Receipt | None:
+        from mailpartner_provider import landing
+
+        history = landing.read_history(order.destination, order.day)
+        today = partitions.day_of(datetime.now(timezone.utc), order.zone)
+        if order.day < today and (kept := landing.keep_live(history)):
+            return kept
+        progress = _Progress(self.log.info, self.progress_seconds)
+
+        def heartbeat(stream: UnsubscribeStream) -> None:
+            self.hook.raise_if_stopped()
+            progress.report(stream, time.monotonic())
+
+        def fetch_and_land() -> Receipt | None:
+            stream = self.hook.fetch_unsubscribes(order.zone.key)
+            return landing.land(stream, order, history, self._origin(context), heartbeat)
+
+        receipt = self.hook.attempts()(fetch_and_land)
+        if receipt:
+            self._report(receipt)
+        return receipt
+
+    def _origin(self, context: Context) -> dict[str, str | None]:
+        ti = context.get("ti")
+        return {
+            "conn_id": self.mailpartner_conn_id,
+            "dag_id": getattr(ti, "dag_id", None),
+            "task_id": getattr(ti, "task_id", self.task_id),
+            "run_id": getattr(ti, "run_id", None),
+        }
+
+    def _report(self, receipt: Receipt) -> None:
+        if receipt.declared is None:
+            self.log.warning("The answer declared no count (nbData), so nothing vouches for its")
+        elif receipt.received > receipt.declared:
+            self.log.warning(
+                "The answer declared %d records and held %d; all of them were landed",
+                receipt.declared,
+                receipt.received,
+            )
+        self.log.info(
+            "%s %d unsubscribes (%s snapshot of %s) in %s; rejected %d, created after the day %d",
+            "Landed" if receipt.changed else "Found unchanged",
+            receipt.rows,
+            receipt.status,
+            receipt.snapshot_date,
+            receipt.uri,
+            receipt.rejected,
+            receipt.after_cutoff,
+        )
+
+
+class _Progress:
+    """Says every few seconds how far a long list is."""
+
+    def __init__(self, say: Callable[..., None], seconds: float) -> None:
+        self._say = say
+        self._seconds = seconds
+        self._began: float | None = None
+        self._said = 0.0
+
+    def report(self, stream: UnsubscribeStream, now: float) -> None:
+        if self._began is None or stream.received == 0:
+            self._began = self._said = now
+        if now - self._said < self._seconds:
+            return
+        self._said = now
+        rate = stream.received / (now - self._began)
+        if stream.declared and stream.declared >= stream.received:
+            self._say(
+                "Received %d of %d declared records (%d %%), %d a second, %d s left",
+                stream.received,
+                stream.declared,
+                100 * stream.received // stream.declared,
+                rate,
+                (stream.declared - stream.received) / rate,
+            )
+        else:
+            self._say("Received %d records, %d a second", stream.received, rate)
+
+
+def _run(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect what Airflow says of the run's time; many kinds of run lack some of it."""
+    names = ("partition_date", "data_interval_end", "logical_date")
+    run_after = getattr(context.get("dag_run"), "run_after", None)
+    return {**{name: context.get(name) for name in names}, "run_after": run_after}

@@ -1,0 +1,78 @@
+"""What a landing declares about itself: counts, days, digests; never a person."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from typing import Any
+
+from mailpartner_provider import __version__
+
+RECEIPT_VERSION = 1
+DATASET = "mailpartner.unsubscribes"
+LIVE = "live"
+BACKDATED = "backdated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """One landing, as XCom, asset events and ``_receipts/`` carry it.
+
+    ``declared`` = ``received`` = ``rows`` + ``rejected`` + ``after_cutoff``, unless the API
+    declared nothing or fewer than it sent. Dates are ISO days, instants ISO in UTC.
+    """
+
+    snapshot_date: str
+    status: str
+    uri: str
+    rows: int
+    declared: int | None
+    received: int
+    rejected: int
+    after_cutoff: int
+    null_created_at: int
+    duplicate_ids: int
+    unknown_fields: str
+    min_created_at: str | None
+    max_created_at: str | None
+    bytes: int
+    sha256: str
+    changed: bool
+    observed_at: str
+    previous_snapshot_date: str | None
+    previous_rows: int | None
+    timezone: str
+    conn_id: str | None
+    dag_id: str | None
+    task_id: str | None
+    run_id: str | None
+    receipt_version: int = RECEIPT_VERSION
+    dataset: str = DATASET
+    partition_by: str = "snapshot"
+    email_mode: str = "plain"
+    provider_version: str = __version__
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give a flat dict of strings, numbers, booleans and nulls."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """Write the receipt as the text of its file."""
+        return json.dumps(self.as_dict(), indent=2) + "\n"
+
+
+def read_receipt(text: bytes) -> Receipt:
+    """Read a receipt back; members that a later version added are left out.
+
+    :raises ValueError: it is not a receipt, or lacks something
+    """
+    try:
+        members = json.loads(text)
+        receipt = Receipt(**{field.name: members[field.name] for field in fields(Receipt)})
+        date.fromisoformat(receipt.snapshot_date)
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"not a receipt: {type(error).__name__}") from error
+    if receipt.status not in (LIVE, BACKDATED) or type(receipt.rows) is not int or receipt.rows < 0:
+        raise ValueError("not a receipt: its status or its rows are no such thing")
+    return receipt

@@ -1,0 +1,159 @@
+"""The columns of an unsubscribe, and the exact way from one raw record to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("email", pa.string(), nullable=False),
+        pa.field("created_at", pa.timestamp("us", tz="UTC")),
+        pa.field("extra_fields", pa.string()),
+    ]
+)
+FIELDS = frozenset({"id", "email", "createdAt"})
+
+_DIGITS = re.compile(r"-?[0-9]+")
+_INT64 = range(-(2**63), 2**63)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+_OFFSET = re.compile(r"Z|[+-][0-9]{2}(?::?[0-9]{2})?")
+_CLOCK_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
+    rf" ?({_OFFSET.pattern})?"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Unsubscribe(NamedTuple):
+    """One typed row; ``created_at`` in microseconds since 1970 UTC."""
+
+    id: int
+    email: str
+    created_at: int | None
+    extra_fields: str | None
+
+
+class Rejected(NamedTuple):
+    """A raw record that cannot be a row, and the reason why not, free of personal data."""
+
+    reason: str
+    record: Any
+
+
+def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
+    """Type one raw record; whatever the columns cannot hold goes to ``extra_fields``."""
+    if not isinstance(raw, dict):
+        return Rejected("record is not an object", raw)
+    identifier = _identifier(raw.get("id"))
+    if isinstance(identifier, str):
+        return Rejected(f"id {identifier}", raw)
+    email = raw.get("email")
+    if not isinstance(email, str):
+        return Rejected("email is missing" if email is None else "email is not text", raw)
+    if not email.strip():
+        return Rejected("email is blank", raw)
+
+    extra = {name: value for name, value in raw.items() if name not in FIELDS}
+    text = _SURROGATE.sub("\ufffd", email)  # UTF-8 cannot carry half of a surrogate pair
+    if text != email:
+        extra["email"] = email
+    created_at, exact = _instant(raw.get("createdAt"), zone)
+    if not exact:
+        extra["createdAt"] = raw["createdAt"]
+    return Unsubscribe(identifier, text, created_at, _json(extra) if extra else None)
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON strictly; a number that a float would change stays text.
+
+    :raises ValueError: the text is not JSON (``NaN`` and ``Infinity`` are not)
+    :raises RecursionError: it is nested too deeply
+    """
+    return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
+
+
+def _identifier(value: Any) -> int | str:
+    """Give the id as an integer, or say in words what is wrong with it."""
+    if value is None:
+        return "is missing"
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = _integer(value)
+        if isinstance(value, str):
+            return "does not fit 64 bits"
+    if isinstance(value, bool) or not isinstance(value, int):
+        return "is not an integer"
+    return value if value in _INT64 else "does not fit 64 bits"
+
+
+def _instant(value: Any, zone: ZoneInfo) -> tuple[int | None, bool]:
+    """Read ``createdAt``; False says that the column does not hold all of it."""
+    if value is None:
+        return None, True
+    if isinstance(value, dict):
+        return _dumped_instant(value)
+    found = _CLOCK_TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return None, False
+    day, clock, fraction, offset = found.groups()
+    fraction = fraction or ""
+    try:
+        local = datetime.fromisoformat(f"{day}T{clock}.{fraction[:6]:<06}")
+        local = local.replace(tzinfo=_offset(offset) if offset else zone)
+        since_epoch = local.astimezone(timezone.utc) - _EPOCH
+    except (ValueError, OverflowError):
+        return None, False
+    return since_epoch // _MICROSECOND, not fraction[6:].strip("0")
+
+
+def _dumped_instant(value: dict[str, Any]) -> tuple[int | None, bool]:
+    """Read the dump of a PHP DateTime: clock time and zone, each as text."""
+    date, name = value.get("date"), value.get("timezone")
+    if not isinstance(date, str) or not isinstance(name, str):
+        return None, False
+    try:
+        if _OFFSET.fullmatch(name):
+            created_at, exact = _instant(date + name, ZoneInfo("UTC"))
+        else:
+            created_at, exact = _instant(date, ZoneInfo(name))
+    except (KeyError, ValueError, OSError):  # three ways in which ZoneInfo says that it knows no such zone
+        return None, False
+    return created_at, exact and value.keys() <= {"date", "timezone", "timezone_type"}
+
+
+def _offset(text: str) -> timezone:
+    if text == "Z":
+        return timezone.utc
+    hours, minutes = int(text[1:3]), int(text[3:].lstrip(":") or 0)
+    if minutes > 59:
+        raise ValueError("an offset has at most 59 minutes")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) < 1000 else text
+
+
+def _fraction(text: str) -> float | str:
+    value = float(text)
+    try:
+        return value if Decimal(text) == Decimal(repr(value)) else text
+    except ArithmeticError:  # an exponent that even Decimal refuses
+        return text
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,119 @@
+"""A server on loopback that behaves like the API, real files, and an Airflow home of our own."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+HOME = Path(tempfile.mkdtemp(prefix="mailpartner-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+os.environ.pop("AIRFLOW__CORE__UNIT_TEST_MODE", None)  # it would hide Airflow 3's empty intervals
+os.environ.update(
+    AIRFLOW_HOME=str(HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(HOME / "dags"),
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
+)
+
+import pyarrow.parquet as pq  # noqa: E402 - Airflow reads its settings when first imported
+import pytest  # noqa: E402
+
+from mailpartner_provider.operators.unsubscribe_to_parquet import (  # noqa: E402
+    UnsubscribeToParquetOperator,
+)
+from mailpartner_provider.testing.server import Answer, StandIn  # noqa: E402
+
+PARIS = ZoneInfo("Europe/Paris")
+TODAY = datetime.now(PARIS).date()
+YESTERDAY = TODAY - timedelta(days=1)
+
+#: Three people of three shapes: an ordinary one, one without a date, one of the repeated hour.
+THREE = [
+    {"id": 19, "email": "anne@example.com", "createdAt": "2015-07-20 10:19:45"},
+    {"id": 20, "email": "björn@example.com", "createdAt": None},
+    {"id": 9007199254740993, "email": "Carla@Example.com", "createdAt": "2025-10-26 02:30:00"},
+]
+
+
+@pytest.fixture
+def api(monkeypatch):
+    """The API with an account of three unsubscribes, and a connection to it."""
+    with StandIn(THREE) as stand_in:
+        connect(monkeypatch, stand_in)
+        yield stand_in
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """A destination that does not exist yet."""
+    return tmp_path / "lake" / "unsubscribes"
+
+
+@pytest.fixture
+def log(caplog, capfd):
+    """Everything that was logged so far, at every level, wherever this Airflow sends it."""
+    caplog.set_level("DEBUG")
+    heard = []
+
+    def text() -> str:
+        heard.extend(capfd.readouterr())
+        return "".join([*heard, caplog.text])
+
+    return text
+
+
+def connect(monkeypatch, api: StandIn, *, conn_id: str = "mailpartner_default", **fields: Any):
+    """Give Airflow a connection to the API, by environment."""
+    connection = {"conn_type": "mailpartner", "host": api.url, "password": api.key, **fields}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+
+def operator(destination: Any, **arguments: Any) -> UnsubscribeToParquetOperator:
+    """Make the operator for today, unless told otherwise."""
+    arguments.setdefault("snapshot_date", TODAY.isoformat())
+    return UnsubscribeToParquetOperator(
+        task_id="land", destination=str(destination), **arguments
+    )
+
+
+def land(destination: Any, **arguments: Any) -> dict[str, Any]:
+    """Land the list as a task does; give the receipt."""
+    return operator(destination, **arguments).execute({})
+
+
+def rows(destination: Path, day=None) -> list[dict[str, Any]]:
+    """Read a partition back."""
+    day = day or TODAY
+    return pq.ParquetFile(destination / f"dt={day}" / "part-00000.parquet").read().to_pylist()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Read everything below a folder, hidden files too."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def listing(data: Any, **members: Any) -> dict[str, Any]:
+    """Put records into a good envelope; members replace or add to it."""
+    return {"success": True, "code": 200, "nbData": len(data), "data": data, **members}
+
+
+def at_once(body: Any = b"", status: int = 200, **headers: str) -> Answer:
+    """Make an answer after which the next try comes without a wait."""
+    return Answer(body, status, {"Retry-After": "0", **headers})
+
+
+def cut_off(body: bytes) -> Answer:
+    """Make an answer whose connection closes before all of the declared body is there."""
+    return at_once(body, **{"Content-Length": str(len(body) + 1000)})
