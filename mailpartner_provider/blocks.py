@@ -37,7 +37,8 @@ class Block(NamedTuple):
     @property
     def received(self) -> int:
         """How many raw records went in."""
-        return self.batch.num_rows + len(self.rejected)
+        rows: int = self.batch.num_rows
+        return rows + len(self.rejected)
 
 
 def decode_block(text: bytes, zone: ZoneInfo) -> Block | None:
@@ -89,8 +90,8 @@ def decode_exactly(text: bytes, zone: ZoneInfo) -> Block | None:
             rows.append(row)
         if isinstance(raw, dict):
             unknown.update(raw.keys() - FIELDS)
-    columns = zip(*rows) if rows else ([] for _ in SCHEMA)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA)]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in SCHEMA)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return Block(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA), rejected, frozenset(unknown))
 
 

@@ -117,9 +117,12 @@ class ObjectStore:
         return cast("str", self._fs.unstrip_protocol(self._path(name)))
 
     def read(self, name: str) -> bytes | None:
-        with self._obeying("read", name), suppress(FileNotFoundError):
-            with self._fs.open(self._fresh(name), "rb") as file:
-                return cast("bytes", file.read())
+        with (
+            self._obeying("read", name),
+            suppress(FileNotFoundError),
+            self._fs.open(self._fresh(name), "rb") as file,
+        ):
+            return cast("bytes", file.read())
         return None
 
     def names(self, folder: str) -> list[str]:
@@ -171,9 +174,7 @@ def digest(file: Path) -> str:
 
 
 @contextmanager
-def naming_the_place(
-    verb: str, place: object, errors: type[Exception] = OSError
-) -> Iterator[None]:
+def naming_the_place(verb: str, place: object, errors: type[Exception] = OSError) -> Iterator[None]:
     """Turn whatever a place throws into an OSError that names the place."""
     try:
         yield
@@ -202,7 +203,7 @@ def _scratch(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock. :raises OSError: another process holds it"""
+    """Hold a folder's lock; OSError says that another process holds it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ HOOK_NAME = "Mail Partner"
 CONN_TYPE = "mailpartner"
 DEFAULT_BASE_URL = "https://api.mailpartner.fr/v1"
 
-#: The connection form, once for Airflow 3 (as data) and for Airflow 2 (the hook makes widgets of it).
+#: The connection form: data for Airflow 3; for Airflow 2 the hook makes widgets of it.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "login", "port", "extra"],
     "relabeling": {"password": "API key", "host": "Base URL"},
@@ -37,7 +37,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "mailpartner-provider",
         "name": HOOK_NAME,
-        "description": "Land Mail Partner's suppression list as dated, complete Parquet partitions.",
+        "description": "Land Mail Partner's suppression list as dated Parquet partitions.",
         "integrations": [
             {
                 "integration-name": HOOK_NAME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import Any
 
 from mailpartner_provider import __version__
@@ -76,3 +76,8 @@ def read_receipt(text: bytes) -> Receipt:
     if receipt.status not in (LIVE, BACKDATED) or type(receipt.rows) is not int or receipt.rows < 0:
         raise ValueError("not a receipt: its status or its rows are no such thing")
     return receipt
+
+
+def iso_utc(instant: datetime) -> str:
+    """Write an instant as receipts do: ``2026-11-23T06:30:00Z``."""
+    return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")

@@ -124,7 +124,11 @@ def _dumped_instant(value: dict[str, Any]) -> tuple[int | None, bool]:
             created_at, exact = _instant(date + name, ZoneInfo("UTC"))
         else:
             created_at, exact = _instant(date, ZoneInfo(name))
-    except (KeyError, ValueError, OSError):  # three ways in which ZoneInfo says that it knows no such zone
+    except (
+        KeyError,
+        ValueError,
+        OSError,
+    ):  # three ways in which ZoneInfo says that it knows no such zone
         return None, False
     return created_at, exact and value.keys() <= {"date", "timezone", "timezone_type"}
 

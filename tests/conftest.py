@@ -79,9 +79,7 @@ def connect(monkeypatch, api: StandIn, *, conn_id: str = "mailpartner_default", 
 def operator(destination: Any, **arguments: Any) -> UnsubscribeToParquetOperator:
     """Make the operator for today, unless told otherwise."""
     arguments.setdefault("snapshot_date", TODAY.isoformat())
-    return UnsubscribeToParquetOperator(
-        task_id="land", destination=str(destination), **arguments
-    )
+    return UnsubscribeToParquetOperator(task_id="land", destination=str(destination), **arguments)
 
 
 def land(destination: Any, **arguments: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Head(NamedTuple):
 
 
 class Session(requests.Session):
-    """A session with time-outs that resolves paths against a base URL and never leaves its origin."""
+    """A session with time-outs, for paths below a base URL, that never leaves its origin."""
 
     def __init__(self, base_url: str, timeouts: tuple[float, float]) -> None:
         super().__init__()
@@ -69,8 +69,7 @@ class Session(requests.Session):
 
 
 class Download:
-    """An answer that a thread of its own receives, so that a stop is heard while the network is
-    silent.
+    """An answer, received by a thread of its own: a stop is heard while the network is silent.
 
     :param send: sends the request
     :param stopped: whether somebody wants no more of it
@@ -142,7 +141,7 @@ class _TimingAdapter(HTTPAdapter):
         super().__init__()
         self._timeouts = timeouts
 
-    def send(  # type: ignore[override]
+    def send(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
         kwargs["timeout"] = kwargs.get("timeout") or self._timeouts

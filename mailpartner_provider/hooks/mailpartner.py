@@ -161,7 +161,8 @@ class MailPartnerHook(BaseHook):
             blocks = self.fetch_unsubscribes(timezone)
             return pa.Table.from_batches([block.batch for block in blocks], schema=SCHEMA)
 
-        return self.attempts()(fetch).to_pandas(types_mapper=pd.ArrowDtype)
+        frame: pd.DataFrame = self.attempts()(fetch).to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
 
     def fetch_unsubscribes(self, timezone: str = DEFAULT_TIMEZONE) -> UnsubscribeStream:
         """Ask for the suppression list once; ``attempts`` is for asking again.

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-    from mailpartner_provider.landing import Order
+    from mailpartner_provider.landing import Order, Origin
     from mailpartner_provider.receipts import Receipt
     from mailpartner_provider.stream import UnsubscribeStream
+
 
 class UnsubscribeToParquetOperator(BaseOperator):
     """Land the Mail Partner suppression list as one dated, typed, complete Parquet partition.
@@ -80,7 +81,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the list; return the receipt and attach it to every outlet asset's event."""
         try:
-            receipt = self._land(self._order(context), context)
+            receipt = self._land(self._order(context))
         except (RequestRefused, WrongArgument) as error:
             self.log.error("Refused, and trying again will not help: %s", error)
             raise AirflowFailException(str(error)) from error
@@ -113,9 +114,10 @@ class UnsubscribeToParquetOperator(BaseOperator):
         day, source = arguments.read_day(self.snapshot_date, _run(context), zone)
         self.log.info("Landing %s, from %s, in %s", day, source, zone.key)
         terms = arguments.read_terms(self.on_empty, self.max_rejected, self.max_shrink)
-        return landing.Order(day, zone, arguments.open_destination(self.destination), terms)
+        destination = arguments.open_destination(self.destination)
+        return landing.Order(day, zone, destination, terms, self._origin(context))
 
-    def _land(self, order: Order, context: Context) -> Receipt | None:
+    def _land(self, order: Order) -> Receipt | None:
         from mailpartner_provider import landing
 
         history = landing.read_history(order.destination, order.day)
@@ -130,21 +132,20 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
         def fetch_and_land() -> Receipt | None:
             stream = self.hook.fetch_unsubscribes(order.zone.key)
-            return landing.land(stream, order, history, self._origin(context), heartbeat)
+            return landing.land(stream, order, history, heartbeat)
 
         receipt = self.hook.attempts()(fetch_and_land)
         if receipt:
             self._report(receipt)
         return receipt
 
-    def _origin(self, context: Context) -> dict[str, str | None]:
-        ti = context.get("ti")
-        return {
-            "conn_id": self.mailpartner_conn_id,
-            "dag_id": getattr(ti, "dag_id", None),
-            "task_id": getattr(ti, "task_id", self.task_id),
-            "run_id": getattr(ti, "run_id", None),
-        }
+    def _origin(self, context: Context) -> Origin:
+        from mailpartner_provider.landing import Origin
+
+        ti: Any = context.get("ti")
+        if ti is None:
+            return Origin(self.mailpartner_conn_id, task_id=self.task_id)
+        return Origin(self.mailpartner_conn_id, ti.dag_id, ti.task_id, ti.run_id)
 
     def _report(self, receipt: Receipt) -> None:
         if receipt.declared is None:

@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         parts = urlsplit(self.path)
         key = parse_qs(parts.query).get("apiKey", [None])[0]
         with suppress(BrokenPipeError, ConnectionResetError):  # the caller hung up

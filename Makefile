@@ -1,0 +1,53 @@
+# The few commands that people type. `make demo` and `make test` need Python, git and make, no more.
+# Each line of Airflow has its own environment: `make test AIRFLOW=2.11`.
+
+AIRFLOW ?= 3.3
+PYTHON ?= python3
+
+VENV := .venv-airflow-$(AIRFLOW)
+CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
+RUN := $(VENV)/bin/python
+
+unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
+
+.PHONY: help demo test check constraints clean
+
+help:  ## show these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(VENV)/ready  ## land two days of a suppression list with a real Airflow, and look at them
+	@$(RUN) -m demo.run
+
+test: $(VENV)/ready  ## run all tests
+	$(RUN) -m pytest
+
+check: $(VENV)/ready  ## lint, format, types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+constraints:  ## pin the newest versions that go together, for both lines of Airflow
+	$(MAKE) constraints/airflow-3.3.txt constraints/airflow-2.11.txt --always-make
+
+constraints/airflow-3.3.txt: AIRFLOW_VERSION := 3.3.2
+constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
+constraints/%.txt: | .venv-uv/bin/uv
+	echo 'apache-airflow==$(AIRFLOW_VERSION)' | .venv-uv/bin/uv pip compile --quiet --upgrade \
+	  --universal --python-version 3.10 --no-annotate --no-emit-index-url \
+	  --custom-compile-command 'make constraints' \
+	  --extra s3 --group test --group check --constraint /dev/stdin \
+	  pyproject.toml --output-file $@
+
+$(VENV)/ready: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet uv
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) \
+	  --group test --group check --editable '.[s3]'
+	touch $@
+
+.venv-uv/bin/uv:
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/pip install --quiet uv
+
+clean:  ## remove everything that these commands made
+	rm -rf .venv-* .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

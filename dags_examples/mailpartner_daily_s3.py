@@ -1,0 +1,31 @@
+"""Every morning, land the suppression list in S3.
+
+The Airflow variable ``mailpartner_bucket`` names the bucket, the connection ``aws_default`` opens
+it.
+Needs ``pip install 'mailpartner-provider[s3]'``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.providers.common.compat.sdk import DAG, Asset
+
+from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+
+with DAG(
+    dag_id="mailpartner_daily_s3",
+    schedule="30 6 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=10)},
+    tags=["mailpartner"],
+    doc_md=__doc__,
+):
+    UnsubscribeToParquetOperator(
+        task_id="land_unsubscribes",
+        destination="s3://aws_default@{{ var.value.mailpartner_bucket }}/mailpartner/unsubscribes",
+        execution_timeout=timedelta(minutes=30),
+        outlets=[Asset("mailpartner-unsubscribes-s3")],
+    )

@@ -1,0 +1,164 @@
+"""Finish a snapshot in scratch space: write, count, verify. Nothing is visible yet."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mailpartner_provider.blocks import Block
+from mailpartner_provider.destinations import naming_the_place
+from mailpartner_provider.records import SCHEMA, Rejected
+from mailpartner_provider.stream import UnsubscribeStream
+
+#: The columns of a snapshot; their order is a promise (some loaders go by position).
+SNAPSHOT_SCHEMA = SCHEMA.insert(3, pa.field("snapshot_date", pa.date32(), nullable=False))
+ROW_GROUP_ROWS = 262_144
+
+_CREATED_AT = SCHEMA.field("created_at").type
+
+
+@dataclass(kw_only=True)
+class Staged:
+    """A finished snapshot, its quarantine, and what was counted on the way."""
+
+    file: Path
+    rejected_file: Path
+    rows: int = 0
+    after_cutoff: int = 0
+    null_created_at: int = 0
+    min_created_at: datetime | None = None
+    max_created_at: datetime | None = None
+    unknown_fields: set[str] = field(default_factory=set)
+    reasons: Counter[str] = field(default_factory=Counter)
+    ids_ascend: bool = True
+    last_id: int | None = None
+
+    @property
+    def rejected(self) -> int:
+        """How many records are in quarantine."""
+        return self.reasons.total()
+
+    def duplicate_ids(self) -> int:
+        """Count the rows whose id another row has; free while ids ascend."""
+        if self.ids_ascend:
+            return 0
+        ids = pq.read_table(self.file, columns=["id"]).column("id")
+        distinct: int = pc.count_distinct(ids).as_py()
+        return len(ids) - distinct
+
+
+def stage(
+    stream: UnsubscribeStream,
+    scratch: Path,
+    day: date,
+    cutoff: datetime | None,
+    heartbeat: Callable[[UnsubscribeStream], None],
+) -> Staged:
+    """Write the snapshot of a day into a scratch folder, and hold it against what was received.
+
+    :param cutoff: leave out what was created at or after this instant
+    :param heartbeat: called after every block; may raise
+    :raises OSError: the scratch folder cannot be written
+    """
+    staged = Staged(file=scratch / "part.parquet", rejected_file=scratch / "rejected.jsonl")
+    with naming_the_place("write scratch files in", scratch):
+        with (
+            pq.ParquetWriter(
+                staged.file,
+                SNAPSHOT_SCHEMA,
+                compression="zstd",
+                use_dictionary=["snapshot_date", "extra_fields"],  # the others hardly repeat
+                write_page_index=True,
+            ) as writer,
+            staged.rejected_file.open("w", encoding="ascii") as quarantine,
+        ):
+            blocks = _heard(stream, heartbeat)
+            for row_group in _row_groups(_counted(blocks, staged, quarantine, cutoff), day):
+                writer.write_table(row_group, row_group_size=ROW_GROUP_ROWS)
+        _verify(staged, stream.received)
+    return staged
+
+
+def _heard(
+    stream: UnsubscribeStream, heartbeat: Callable[[UnsubscribeStream], None]
+) -> Iterator[Block]:
+    for block in stream:
+        heartbeat(stream)
+        yield block
+
+
+def _counted(
+    blocks: Iterator[Block], staged: Staged, quarantine: TextIO, cutoff: datetime | None
+) -> Iterator[pa.RecordBatch]:
+    """Pass on the rows to be landed; count everything, and quarantine what was rejected."""
+    for block in blocks:
+        staged.unknown_fields |= block.unknown_fields
+        for rejected in block.rejected:
+            staged.reasons[rejected.reason] += 1
+            quarantine.write(_quarantined(rejected))
+        batch = block.batch if cutoff is None else _before(cutoff, block.batch)
+        staged.after_cutoff += block.batch.num_rows - batch.num_rows
+        if batch.num_rows:
+            _count(staged, batch)
+            yield batch
+
+
+def _before(cutoff: datetime, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Keep the rows created before an instant, and those without a date."""
+    earlier = pc.less(batch.column("created_at"), pa.scalar(cutoff, _CREATED_AT))
+    return batch.filter(pc.fill_null(earlier, True))
+
+
+def _count(staged: Staged, batch: pa.RecordBatch) -> None:
+    ids, created_at = batch.column("id"), batch.column("created_at")
+    staged.rows += batch.num_rows
+    staged.null_created_at += created_at.null_count
+    follows = staged.last_id is None or staged.last_id < ids[0].as_py()
+    ascend = pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py()
+    staged.ids_ascend = staged.ids_ascend and follows and ascend
+    staged.last_id = ids[-1].as_py()
+    first, last = pc.min_max(created_at).as_py().values()
+    if first is not None:
+        staged.min_created_at = min(staged.min_created_at or first, first)
+        staged.max_created_at = max(staged.max_created_at or last, last)
+
+
+def _row_groups(batches: Iterator[pa.RecordBatch], day: date) -> Iterator[pa.Table]:
+    """Cut the rows at fixed counts, so that the file does not depend on how they arrived."""
+    held = SCHEMA.empty_table()
+    for batch in batches:
+        held = pa.concat_tables([held, pa.Table.from_batches([batch])])
+        while held.num_rows >= ROW_GROUP_ROWS:
+            yield _dated(held.slice(0, ROW_GROUP_ROWS), day)
+            held = held.slice(ROW_GROUP_ROWS)
+    if held.num_rows:
+        yield _dated(held, day)
+
+
+def _dated(rows: pa.Table, day: date) -> pa.Table:
+    """Add the column ``snapshot_date``, in one piece."""
+    columns = rows.combine_chunks().columns
+    columns.insert(3, pa.repeat(pa.scalar(day), rows.num_rows))
+    return pa.Table.from_arrays(columns, schema=SNAPSHOT_SCHEMA)
+
+
+def _quarantined(rejected: Rejected) -> str:
+    return json.dumps({"reason": rejected.reason, "record": rejected.record}) + "\n"
+
+
+def _verify(staged: Staged, received: int) -> None:
+    """Read the footer of the finished file back, and make sure that no record went astray."""
+    footer = pq.ParquetFile(staged.file)
+    if footer.metadata.num_rows != staged.rows or footer.schema_arrow != SNAPSHOT_SCHEMA:
+        raise OSError(f"{staged.rows} rows were written, and the file does not hold them")
+    if received != staged.rows + staged.rejected + staged.after_cutoff:
+        raise RuntimeError("a record was neither landed nor rejected nor cut off")

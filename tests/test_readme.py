@@ -1,0 +1,185 @@
+"""README promises nothing that is not so: its code runs, its tables and its tree are the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from mailpartner_provider.get_provider_info import CONN_FIELDS
+from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+from mailpartner_provider.receipts import Receipt
+from mailpartner_provider.staging import SNAPSHOT_SCHEMA
+from tests.conftest import THREE, TODAY, YESTERDAY, files, land
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    """Find the one code block with this text in it."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    (found,) = [text for text in blocks if containing in text]
+    return found
+
+
+def table(heading: str) -> dict[str, list[str]]:
+    """Read the table under a heading: what stands in code in the first cell, and the others."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("|")]
+    return {
+        name: [cell.strip() for cell in row[1:]]
+        for row in cells
+        for name in re.findall(r"`(\w+)`", row[0])
+    }
+
+
+@pytest.fixture
+def two_days(api, tmp_path, monkeypatch):
+    """A lake with two days in it, named as README names it, as the working folder."""
+    monkeypatch.chdir(tmp_path)
+    lake = tmp_path / "lake" / "unsubscribes"
+    land(lake, snapshot_date=YESTERDAY.isoformat())
+    api.unsubscribes = [*THREE, {"id": 1}]
+    land(lake, max_rejected=1)
+    return lake
+
+
+def in_days_of(text: str) -> str:
+    """Replace README's two days by yesterday and today."""
+    return text.replace("2026-11-22", str(YESTERDAY)).replace("2026-11-23", str(TODAY))
+
+
+def test_tree(two_days):
+    """The tree on the first screen is what two landings leave."""
+    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "part-00000")))
+
+    assert set(names) == set(files(two_days))
+
+
+def test_dag(api, lake):
+    """The five lines are a DAG, and its task lands the list."""
+    code = block("python", "with DAG").replace("s3://aws_default@lake/unsubscribes", str(lake))
+    code = code.replace("airflow.sdk", "airflow.providers.common.compat.sdk")  # for Airflow 2.11
+    names: dict = {}
+
+    exec(compile(code, "README.md", "exec"), names)
+    names["land"].snapshot_date = TODAY.isoformat()
+
+    assert "opt_outs" == names["land"].dag_id
+    assert 3 == names["land"].execute({})["rows"]
+
+
+def test_notebook(api):
+    """The notebook's two lines give a DataFrame of the list."""
+    names: dict = {}
+
+    exec(block("python", "get_df"), names)
+
+    assert [row["id"] for row in THREE] == names["df"]["id"].tolist()
+
+
+def test_connection_of_environment(api, monkeypatch):
+    """The connection of the environment is one that the hook can use."""
+    found = re.search(r"export (\w+)='(.*)'", block("shell", "AIRFLOW_CONN"))
+    monkeypatch.setenv(found[1], found[2].replace("the API key", "some key"))
+
+    session = MailPartnerHook().get_conn()
+
+    assert "https://api.mailpartner.fr/v1" == session.base_url
+    assert "some key" == session.params["apiKey"]
+
+
+def test_connection_table():
+    """Every extra field of the connection is described, and no other."""
+    described = [name for name in table("Connection") if not name.startswith("http")]
+
+    assert list(CONN_FIELDS) == described
+
+
+def test_arguments_table():
+    """Every argument is described, with its default, and no other."""
+    parameters = inspect.signature(UnsubscribeToParquetOperator.__init__).parameters.values()
+    ours = [each for each in parameters if each.kind is each.KEYWORD_ONLY]
+    described = table("Arguments")
+    described.pop("UnsubscribeToParquetOperator", None)
+
+    assert [each.name for each in ours] == list(described)
+    for each in ours[1:]:
+        shown = f'"{each.default}"' if isinstance(each.default, str) else str(each.default)
+        assert f"`{shown}`" == described[each.name][0]
+    templated = [name for name, cells in described.items() if "(templated)" in cells[1]]
+    assert list(UnsubscribeToParquetOperator.template_fields) == templated
+
+
+def test_columns_and_receipt(two_days):
+    """The columns stand in their order, and every member of a receipt is described."""
+    described = list(table("What lands"))
+    columns = SNAPSHOT_SCHEMA.names
+    members = [field.name for field in dataclasses.fields(Receipt)]
+
+    assert columns == described[: len(columns)]
+    assert sorted({*columns, *members}) == sorted(described)
+
+
+def test_parquet_types(two_days):
+    """The Parquet types are those of the table."""
+    schema = pq.ParquetFile(two_days / f"dt={TODAY}" / "part-00000.parquet").schema
+    types = {column.name: (column.physical_type, column.logical_type.type) for column in schema}
+
+    assert {
+        "id": ("INT64", "NONE"),
+        "email": ("BYTE_ARRAY", "STRING"),
+        "created_at": ("INT64", "TIMESTAMP"),
+        "snapshot_date": ("INT32", "DATE"),
+        "extra_fields": ("BYTE_ARRAY", "STRING"),
+    } == types
+
+
+def test_read_with_pandas(two_days):
+    """pandas reads one day."""
+    names: dict = {}
+
+    exec(in_days_of(block("python", "pd.read_parquet")), names)
+
+    assert [row["id"] for row in THREE] == names["today"]["id"].tolist()
+
+
+def test_read_with_pyarrow(two_days):
+    """pyarrow reads all days, with dt as a date."""
+    names: dict = {}
+
+    exec(block("python", "ds.dataset"), names)
+
+    days = names["days"].column("dt").to_pylist()
+    assert {YESTERDAY: 3, TODAY: 3} == {day: days.count(day) for day in set(days)}
+
+
+def test_read_with_duckdb(two_days):
+    """DuckDB counts the list by day."""
+    found = duckdb.sql(block("sql", "read_parquet")).fetchall()
+
+    assert [(YESTERDAY, 3), (TODAY, 3)] == found
+    assert isinstance(found[0][0], date)
+
+
+def test_links():
+    """Every file that README links to is there."""
+    links = re.findall(r"\]\(([\w./-]+)\)", README)
+
+    assert links
+    assert [] == [link for link in links if not (Path(__file__).parents[1] / link).exists()]
+
+
+def test_commands():
+    """Every make target that README names is one."""
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE)
