@@ -2,8 +2,8 @@
 
 The envelope is read member by member. The records of ``data`` are cut into blocks at a ``},`` near
 every four megabytes, on the guess that a record ends there, and decoded by two threads. Decoding
-proves the guess: ``[`` + block + ``]`` is JSON only when the block ends where a record ends.
-A block that fails the proof goes back, with all that was cut after it, and is walked value by value.
+proves the guess: ``[`` + block + ``]`` is JSON only when the block ends where a record ends. A
+block that fails the proof goes back, with all that was cut after it, and is walked by value.
 """
 
 from __future__ import annotations

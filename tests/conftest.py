@@ -102,7 +102,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def listing(data: Any, **members: Any) -> dict[str, Any]:
+def listing(data: Any, /, **members: Any) -> dict[str, Any]:
     """Put records into a good envelope; members replace or add to it."""
     return {"success": True, "code": 200, "nbData": len(data), "data": data, **members}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus, urlsplit
 from zoneinfo import ZoneInfo
 
 import tenacity
@@ -19,18 +16,18 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from mailpartner_provider import envelope
 from mailpartner_provider.compat import mask_secret
-from mailpartner_provider.errors import (
-    LandingStopped,
-    MailPartnerError,
-    RequestFailed,
-    RequestRefused,
-)
+from mailpartner_provider.errors import LandingStopped, MailPartnerError, RequestFailed
 from mailpartner_provider.get_provider_info import (
     CONN_FIELDS,
     CONN_TYPE,
-    DEFAULT_BASE_URL,
     HOOK_NAME,
     UI_FIELD_BEHAVIOUR,
+)
+from mailpartner_provider.hooks.connection import (
+    key_forms,
+    read_base_url,
+    read_key,
+    read_timeouts,
 )
 from mailpartner_provider.hooks.http import Download, Session
 from mailpartner_provider.records import parse_json
@@ -103,8 +100,8 @@ class MailPartnerHook(BaseHook):
 
         :raises RequestRefused: the connection cannot be used
         """
-        timeouts = (self._seconds("connect_timeout", 10), self._seconds("read_timeout", 60))
-        session = Session(_base_url(self._connection.host), timeouts)
+        connection = self._connection
+        session = Session(read_base_url(connection), read_timeouts(connection))
         session.params = {"apiKey": self._key, "_format": "json"}
         return session
 
@@ -205,27 +202,10 @@ class MailPartnerHook(BaseHook):
 
     @cached_property
     def _key(self) -> str:
-        key = self._connection.password
-        if not key:
-            raise RequestRefused(
-                f"the connection {self.mailpartner_conn_id} has no API key: put it into Password"
-            )
+        key = read_key(self._connection)
         for form in key_forms(key):
             mask_secret(form)
-        return str(key)
-
-    def _seconds(self, name: str, default: float) -> float:
-        value = self._connection.extra_dejson.get(name)
-        try:
-            seconds = float(default if value in (None, "") else value)
-        except (TypeError, ValueError):
-            seconds = -1
-        if not 0 < seconds < float("inf"):
-            raise RequestRefused(
-                f"the connection {self.mailpartner_conn_id} has an extra {name} that is no "
-                "positive number of seconds"
-            )
-        return seconds
+        return key
 
     def _open(self, call: str) -> Download:
         """Send a request; give its answer if the HTTP status says yes."""
@@ -287,35 +267,6 @@ class MailPartnerHook(BaseHook):
             state.outcome and state.outcome.exception(),
             state.next_action.sleep if state.next_action else 0,
         )
-
-
-def key_forms(key: str) -> list[str]:
-    """List every form in which a URL can carry a key, longest first."""
-    quoted = [quote(key, safe=""), quote(key), quote_plus(key)]
-    lowered = [re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted]
-    return sorted({key, *quoted, *lowered}, key=len, reverse=True)
-
-
-def _base_url(host: str | None) -> str:
-    url = (host or DEFAULT_BASE_URL).strip().rstrip("/")
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
-        raise RequestRefused("the connection's Base URL is no https:// URL of a host")
-    if parts.query or parts.fragment:
-        raise RequestRefused("the connection's Base URL must end with its path")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise RequestRefused(
-            "the connection's Base URL begins with http://, but the API key travels in the URL: "
-            "use https:// (http:// is for a loopback host only)"
-        )
-    return parts.geturl()
-
-
-def _is_loopback(hostname: str) -> bool:
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return hostname == "localhost"
 
 
 def _members(answer: Download) -> dict[str, Any] | None:

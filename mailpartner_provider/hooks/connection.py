@@ -1,0 +1,79 @@
+"""What an Airflow connection says about Mail Partner, checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
+
+from mailpartner_provider.errors import RequestRefused
+from mailpartner_provider.get_provider_info import CONN_FIELDS, DEFAULT_BASE_URL
+
+
+def read_key(connection: Any) -> str:
+    """Read the API key.
+
+    :raises RequestRefused: there is none
+    """
+    if not connection.password:
+        raise RequestRefused(
+            f"the connection {connection.conn_id} has no API key: put it into Password"
+        )
+    return str(connection.password)
+
+
+def read_base_url(connection: Any) -> str:
+    """Read the base URL, without a slash at its end.
+
+    :raises RequestRefused: it is no URL of a host, or would show the key to the network
+    """
+    url = (connection.host or DEFAULT_BASE_URL).strip().rstrip("/")
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    name = f"the Base URL (Host) of the connection {connection.conn_id}"
+    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
+        raise RequestRefused(f"{name} is not the https:// URL of a host")
+    if parts.query or parts.fragment:
+        raise RequestRefused(f"{name} must end with its path, before any ? or #")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise RequestRefused(
+            f"{name} begins with http://, but the API key travels in the URL: "
+            "use https:// (http:// is for a loopback host only)"
+        )
+    return parts.geturl()
+
+
+def read_timeouts(connection: Any) -> tuple[float, float]:
+    """Read ``connect_timeout`` and ``read_timeout``, in seconds.
+
+    :raises RequestRefused: one of them is no positive number
+    """
+    return _seconds(connection, "connect_timeout"), _seconds(connection, "read_timeout")
+
+
+def key_forms(key: str) -> list[str]:
+    """List every form in which a URL can carry a key, longest first."""
+    quoted = [quote(key, safe=""), quote(key), quote_plus(key)]
+    lowered = [re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted]
+    return sorted({key, *quoted, *lowered}, key=len, reverse=True)
+
+
+def _seconds(connection: Any, name: str) -> float:
+    value = connection.extra_dejson.get(name)
+    try:
+        seconds = float(CONN_FIELDS[name]["schema"]["default"] if value in (None, "") else value)
+    except (TypeError, ValueError):
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise RequestRefused(
+            f"the extra {name} of the connection {connection.conn_id} is no positive number of "
+            "seconds"
+        )
+    return seconds
+
+
+def _is_loopback(hostname: str) -> bool:
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return hostname == "localhost"

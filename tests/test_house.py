@@ -1,0 +1,86 @@
+"""The rooms of the house: who may know what, and what is loaded when."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mailpartner_provider
+
+PACKAGE = Path(mailpartner_provider.__file__).parent
+MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+PURE = [
+    "blocks.py",
+    "envelope.py",
+    "errors.py",
+    "partitions.py",
+    "receipts.py",
+    "records.py",
+    "stream.py",
+]
+
+
+def imported(module: str) -> set[str]:
+    """List the packages that a module imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_airflow(module):
+    """Airflow is known only to hooks, operators and compat."""
+    if not module.startswith(("hooks/", "operators/")) and module != "compat.py":
+        assert "airflow" not in imported(module)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_network(module):
+    """The network is known only to the hooks, and to the stand-in."""
+    if not module.startswith(("hooks/", "testing/")):
+        assert not imported(module) & {"requests", "urllib3", "socket", "http"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_disk(module):
+    """Disk and object stores are known only to those who stage and publish."""
+    if module not in ("destinations.py", "landing.py", "staging.py"):
+        assert not imported(module) & {"fsspec", "os", "shutil", "tempfile"}
+
+
+def test_pure():
+    """Records, stream, partitions and receipts import without Airflow or requests installed."""
+    names = [f"mailpartner_provider.{module.removesuffix('.py')}" for module in PURE]
+    script = f"""
+import sys
+sys.modules.update(airflow=None, requests=None)
+for name in {names}:
+    __import__(name)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_parse_time():
+    """A DAG file that imports the operator loads nothing heavy."""
+    script = """
+import sys
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, AirflowFailException
+before = set(sys.modules)
+import mailpartner_provider.operators.unsubscribe_to_parquet
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+assert not loaded & {"pyarrow", "pandas", "requests", "numpy", "tenacity"}, loaded
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_provider_info_is_light():
+    """What Airflow calls in every process needs the standard library only."""
+    assert imported("get_provider_info.py") <= {"__future__", "typing"}
