@@ -28,7 +28,7 @@ def read_base_url(connection: Any) -> str:
 
     :raises RequestRefused: it is no URL of a host, or would show the key to the network
     """
-    url = (connection.host or DEFAULT_BASE_URL).strip().rstrip("/")
+    url = (connection.host or DEFAULT_BASE_URL).strip()
     parts = urlsplit(url if "://" in url else f"https://{url}")
     name = f"the Base URL (Host) of the connection {connection.conn_id}"
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
@@ -40,7 +40,7 @@ def read_base_url(connection: Any) -> str:
             f"{name} begins with http://, but the API key travels in the URL: "
             "use https:// (http:// is for a loopback host only)"
         )
-    return parts.geturl()
+    return parts.geturl().rstrip("/")
 
 
 def read_timeouts(connection: Any) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -50,6 +51,7 @@ class StandIn:
         self.unsubscribes = list(unsubscribes)
         self.key = key
         self.asked: list[str] = []
+        self._pause = 0.0
         self._scripted: deque[Answer] = deque()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.stand_in = self
@@ -65,6 +67,10 @@ class StandIn:
     def script(self, *answers: Answer) -> None:
         """Give these answers to the next calls, one each; then behave again."""
         self._scripted.extend(answers)
+
+    def pause(self, seconds: float) -> None:
+        """Be silent for so long before every answer."""
+        self._pause = seconds
 
     def __enter__(self) -> StandIn:
         self._thread.start()
@@ -83,6 +89,7 @@ class StandIn:
     def answer(self, path: str, key: str | None) -> Answer:
         """Decide what to answer."""
         self.asked.append(path)
+        time.sleep(self._pause)
         with suppress(IndexError):
             return self._scripted.popleft()
         if not key:

@@ -1,0 +1,264 @@
+"""The connection, the session, and the calls."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlencode
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailpartner_provider.errors import RequestFailed, RequestRefused
+from mailpartner_provider.hooks.connection import key_forms, read_base_url
+from mailpartner_provider.hooks.mailpartner import Credits, MailPartnerHook
+from mailpartner_provider.records import SCHEMA
+from mailpartner_provider.testing.server import Answer
+from tests.conftest import THREE, at_once, connect, listing
+
+
+class TestConnection:
+    @pytest.mark.parametrize(
+        ("host", "base_url"),
+        [
+            (None, "https://api.mailpartner.fr/v1"),
+            ("", "https://api.mailpartner.fr/v1"),
+            ("https://api.example.com/v2/", "https://api.example.com/v2"),
+            ("api.example.com/v1", "https://api.example.com/v1"),
+            ("http://localhost:8080/v1", "http://localhost:8080/v1"),
+            ("http://127.8.8.8/v1", "http://127.8.8.8/v1"),
+            ("http://[::1]:99/v1", "http://[::1]:99/v1"),
+        ],
+    )
+    def test_base_url(self, host, base_url):
+        """The base URL is https, or http on a loopback host; empty is Mail Partner's own."""
+        assert base_url == read_base_url(SimpleNamespace(conn_id="mine", host=host))
+
+    @pytest.mark.parametrize(
+        ("host", "why"),
+        [
+            ("http://api.mailpartner.fr/v1", "key travels in the URL"),
+            ("http://127.0.0.1.example.com/v1", "key travels in the URL"),
+            ("http://10.0.0.1/v1", "key travels in the URL"),
+            ("ftp://api.mailpartner.fr/v1", "not the https:// URL"),
+            ("https://", "not the https:// URL"),
+            ("https://me:secret@api.mailpartner.fr/v1", "not the https:// URL"),
+            ("https://api.mailpartner.fr/v1?apiKey=secret", "end with its path"),
+            ("https://api.mailpartner.fr/v1#secret", "end with its path"),
+        ],
+    )
+    def test_unusable_base_url(self, host, why):
+        """A base URL that would show the key, or is none, is refused by name, without its text."""
+        with pytest.raises(
+            RequestRefused, match=f"Base URL .* of the connection mine .*{why}"
+        ) as caught:
+            read_base_url(SimpleNamespace(conn_id="mine", host=host))
+
+        assert "secret" not in str(caught.value)
+
+    def test_no_key(self, api, monkeypatch):
+        """A connection without a key is refused before anything is asked."""
+        connect(monkeypatch, api, password=None)
+
+        with pytest.raises(RequestRefused, match="has no API key: put it into Password"):
+            MailPartnerHook().fetch_unsubscribes()
+
+        assert [] == api.asked
+
+    @pytest.mark.parametrize("seconds", [0, -1, "soon", "inf", "nan", [5]])
+    @pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
+    def test_wrong_timeout(self, api, monkeypatch, name, seconds):
+        """A time-out that is no positive number of seconds is refused by name."""
+        connect(monkeypatch, api, extra={name: seconds})
+
+        with pytest.raises(RequestRefused, match=f"extra {name} .* no positive number"):
+            MailPartnerHook().get_conn()
+
+    @given(st.text(min_size=1).filter(lambda key: key.isprintable()))
+    def test_key_forms(self, key):
+        """Whatever requests puts into a URL for a key is among the forms that are masked."""
+        query = requests.Request("GET", "https://x.example/", params={"apiKey": key}).prepare().url
+        _, _, in_url = query.partition("apiKey=")
+
+        assert in_url in key_forms(key)
+        assert urlencode({"apiKey": key}).partition("=")[2] in key_forms(key)
+        assert [key] == parse_qs(f"apiKey={in_url}", keep_blank_values=True)["apiKey"]
+
+
+class TestSession:
+    def test_ready(self, api):
+        """The session has the key, verifies TLS, and knows the base URL; nothing was asked yet."""
+        session = MailPartnerHook().get_conn()
+
+        assert session.verify is True
+        assert [] == api.asked
+        assert 269082 == session.get("me").json()["credits"]["creditMail"]
+
+    def test_time_out(self, api, monkeypatch):
+        """A call without a time-out of its own gets those of the connection."""
+        connect(monkeypatch, api, extra={"connect_timeout": "0.2", "read_timeout": 0.2})
+        api.pause(0.5)
+
+        with pytest.raises(requests.ReadTimeout):
+            MailPartnerHook().get_conn().get("me")
+
+    def test_stays(self, api):
+        """The session refuses to take the key to another host."""
+        with pytest.raises(RequestRefused, match="no other host"):
+            MailPartnerHook().get_conn().get("https://elsewhere.example/me")
+
+
+class TestTestConnection:
+    def test_good(self, api):
+        """A good connection is told by what the account has left."""
+        assert (
+            True,
+            "Connected to Mail Partner: 269082 mail credits, balance 10225.119 EUR",
+        ) == MailPartnerHook().test_connection()
+
+    def test_wrong_key(self, api, monkeypatch):
+        """A wrong key is told by what to mend, without the key."""
+        connect(monkeypatch, api, password="wrong-key")
+
+        good, message = MailPartnerHook().test_connection()
+
+        assert not good
+        assert "correct the connection's API key" in message
+        assert "wrong-key" not in message
+
+    @pytest.mark.parametrize(
+        "fields", [{"host": "http://127.0.0.1:9"}, {"host": "ftp://x"}, {"password": ""}]
+    )
+    def test_never_raises(self, api, monkeypatch, fields):
+        """A connection that cannot work is told in words."""
+        connect(monkeypatch, api, **fields)
+
+        good, message = MailPartnerHook().test_connection()
+
+        assert not good
+        assert message
+
+    def test_no_such_connection(self):
+        """A connection that does not exist is told in words."""
+        good, message = MailPartnerHook("nowhere").test_connection()
+
+        assert not good
+        assert "cannot be used" in message
+
+    @pytest.mark.parametrize("body", [b"<html>", b"[]", b"", {"success": False}])
+    def test_odd_answer(self, api, body):
+        """An answer that is no account is told in words, after one try."""
+        api.script(Answer(body))
+
+        assert not MailPartnerHook().test_connection()[0]
+        assert 1 == len(api.asked)
+
+
+class TestCredits:
+    def test_typed(self, api):
+        """Credits are a count, an exact amount and a currency."""
+        assert Credits(269082, Decimal("10225.119"), "EUR") == MailPartnerHook().get_credits()
+
+    def test_other_shapes(self, api):
+        """What the API leaves out is None."""
+        api.script(Answer({"success": True}), Answer({"success": True, "credits": {"balance": 3}}))
+
+        assert Credits(None, None, None) == MailPartnerHook().get_credits()
+        assert Credits(None, Decimal(3), None) == MailPartnerHook().get_credits()
+
+
+class TestUnsubscribes:
+    def test_batches(self, api):
+        """The stream is of record batches in the fixed schema, exact beyond 2^53."""
+        batches = list(MailPartnerHook().unsubscribe_batches())
+
+        assert {SCHEMA} == {batch.schema for batch in batches}
+        table = pa.Table.from_batches(batches)
+        assert [19, 20, 9007199254740993] == table.column("id").to_pylist()
+
+    def test_zone(self, api):
+        """The zone says which instant a createdAt without one means."""
+        utc, paris = MailPartnerHook().get_df("UTC"), MailPartnerHook().get_df()
+
+        assert [10, 8] == [frame["created_at"][0].hour for frame in (utc, paris)]
+
+    def test_tried_again_before_the_first_batch(self, api):
+        """What breaks before the first batch is tried again."""
+        api.script(at_once(b"", 503), at_once(b'{"success": tr'))
+
+        assert 3 == sum(batch.num_rows for batch in MailPartnerHook().unsubscribe_batches())
+
+    def test_verified_by_the_end(self, api):
+        """A failed check raises by the time the stream ends, and is not tried again."""
+        api.script(at_once(listing(THREE, nbData=4)))
+        batches = MailPartnerHook().unsubscribe_batches()
+        next(batches)
+
+        with pytest.raises(RequestFailed, match="declares 4 records"):
+            list(batches)
+
+        assert 1 == len(api.asked)
+
+    def test_left_out(self, api, log):
+        """A record that cannot be a row is left out, and the log says so."""
+        api.unsubscribes = [*THREE, {"id": 4}]
+
+        assert 3 == sum(batch.num_rows for batch in MailPartnerHook().unsubscribe_batches())
+        assert "email is missing" in log()
+
+    def test_frame(self, api):
+        """The DataFrame has Arrow-backed types, and starts again when an answer broke midway."""
+        api.script(at_once(listing(THREE, nbData=4)))
+
+        frame = MailPartnerHook().get_df()
+
+        assert 3 == len(frame)
+        assert pd.ArrowDtype(pa.int64()) == frame["id"].dtype
+        assert pd.ArrowDtype(pa.timestamp("us", "UTC")) == frame["created_at"].dtype
+
+
+class TestWaiting:
+    def state(self, attempt: int, idle_for: float = 0.0):
+        return SimpleNamespace(attempt_number=attempt, idle_for=idle_for, outcome=None)
+
+    @pytest.mark.parametrize(("attempt", "least"), [(1, 0.5), (2, 1), (3, 2)])
+    def test_backoff(self, attempt, least):
+        """Each wait is longer than the one before, with jitter."""
+        wait = MailPartnerHook().attempts().wait
+
+        assert least <= wait(self.state(attempt)) <= least + 0.5
+
+    @pytest.mark.parametrize(
+        ("retry_after", "waits"), [("7", (7, 7)), ("3600", (60, 60)), ("0", (0, 0))]
+    )
+    def test_retry_after(self, api, retry_after, waits):
+        """Retry-After is honoured, and capped at 60 s."""
+        hook = MailPartnerHook()
+        api.script(Answer(b"", 503, {"Retry-After": retry_after}))
+        with pytest.raises(RequestFailed):
+            hook.fetch_unsubscribes()
+
+        assert waits[0] <= hook.attempts().wait(self.state(1)) <= waits[1]
+
+    def test_retry_after_as_date(self, api):
+        """Retry-After may be a date; one that has passed means now."""
+        hook = MailPartnerHook()
+        api.script(Answer(b"", 429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}))
+        with pytest.raises(RequestFailed):
+            hook.fetch_unsubscribes()
+
+        assert 0 == hook.attempts().wait(self.state(1))
+
+    def test_in_all(self, api):
+        """Never more than two and a half minutes of waiting in all."""
+        hook = MailPartnerHook()
+        api.script(Answer(b"", 503, {"Retry-After": "60"}))
+        with pytest.raises(RequestFailed):
+            hook.fetch_unsubscribes()
+
+        assert 30 == hook.attempts().wait(self.state(3, idle_for=120))
+        assert 0 == hook.attempts().wait(self.state(4, idle_for=150))
