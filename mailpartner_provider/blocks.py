@@ -1,30 +1,32 @@
 """A block (whole raw records, comma between them) becomes typed rows.
 
-The fast way hands the block to Arrow's JSON reader under an explicit schema. It is trusted only
-with what it does exactly: the smallest doubt sends the block the exact way, record by record.
+The fast way has Arrow read whole columns. Rows that Arrow leaves in doubt are settled one by one
+from their own texts, and a block in doubt is decoded the exact way, record by record.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pj
 
-from mailpartner_provider.records import FIELDS, SCHEMA, Rejected, parse_json, read_record
-
-# A raw record as Arrow is to read it. Reading the block as one list proves that it is one:
-# a block that was cut inside a record or a text does not parse.
-_RAW = pa.struct({"id": pa.int64(), "email": pa.string(), "createdAt": pa.string()})
-_PARSE = pj.ParseOptions(
-    explicit_schema=pa.schema({"data": pa.list_(_RAW)}), unexpected_field_behavior="error"
+from mailpartner_provider.columns import (
+    doubtful_emails,
+    either,
+    instants,
+    integers,
+    read_columns,
 )
-# Before 1970 zones kept local mean time; after 2037 not every zone file has transitions.
-_PLAIN_YEARS = range(0, int(datetime(2037, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000)
-_CLOCK_TIME_LENGTH = len("2015-07-20 10:19:45")
+from mailpartner_provider.records import (
+    FIELDS,
+    SCHEMA,
+    Rejected,
+    Unsubscribe,
+    parse_json,
+    read_record,
+)
 
 
 class Block(NamedTuple):
@@ -47,31 +49,21 @@ def decode_block(text: bytes, zone: ZoneInfo) -> Block | None:
 
 
 def decode_fast(text: bytes, zone: ZoneInfo) -> Block | None:
-    """Decode through Arrow; None at the smallest doubt."""
-    wrapped = b'{"data":[' + text + b"]}"
+    """Decode through Arrow, rows in doubt excepted; None when the whole block is in doubt."""
+    columns = read_columns(text)
     try:
-        text.isascii() or text.decode()  # Arrow does not check UTF-8
-        table = pj.read_json(
-            pa.BufferReader(wrapped),
-            read_options=pj.ReadOptions(use_threads=False, block_size=len(wrapped) + 1),
-            parse_options=_PARSE,
-        )
-        if table.num_rows != 1:  # a block that closes its list and opens another
-            return None
-        records = table.column("data").chunk(0).flatten()
-        if records.null_count:
-            return None
-        identifiers, emails, created = records.flatten()
-        if identifiers.null_count or emails.null_count or _any_blank(emails):
-            return None
-        created_at = _instants(created, zone)
-    except (UnicodeDecodeError, pa.ArrowException):
+        read_instants = columns and instants(columns[2], zone)
+    except pa.ArrowInvalid:  # Arrow has zones of its own, and not always this one
         return None
-    if created_at is None:
+    if columns is None or read_instants is None:
         return None
-    extra_fields = pa.nulls(len(emails), pa.string())
-    columns = [identifiers, emails, created_at, extra_fields]
-    return Block(pa.RecordBatch.from_arrays(columns, schema=SCHEMA), [], frozenset())
+    ids, doubtful_ids = integers(columns[0])
+    created_at, doubtful_instants = read_instants
+    doubtful = either(either(doubtful_ids, doubtful_emails(columns[1])), doubtful_instants)
+    rows = [ids, columns[1], created_at, pa.nulls(len(ids), pa.string())]
+    if doubtful is None:
+        return Block(pa.RecordBatch.from_arrays(rows, schema=SCHEMA), [], frozenset())
+    return _settle(rows, doubtful, text, zone)
 
 
 def decode_exactly(text: bytes, zone: ZoneInfo) -> Block | None:
@@ -90,23 +82,37 @@ def decode_exactly(text: bytes, zone: ZoneInfo) -> Block | None:
             rows.append(row)
         if isinstance(raw, dict):
             unknown.update(raw.keys() - FIELDS)
+    return Block(_batch(rows), rejected, frozenset(unknown))
+
+
+def _settle(rows: list[pa.Array], doubtful: pa.Array, text: bytes, zone: ZoneInfo) -> Block | None:
+    """Replace the rows in doubt by what their own texts say, the exact way."""
+    texts = text.split(b"}")
+    if len(texts) != len(doubtful) + 1:  # a brace inside a text: which of them ends a record?
+        return None
+    settled: list[Unsubscribe] = []
+    rejected: list[Rejected] = []
+    places: list[int] = []
+    for place in pc.indices_nonzero(doubtful).to_pylist():
+        try:
+            row = read_record(parse_json(texts[place].decode().lstrip(", \t\r\n") + "}"), zone)
+        except (ValueError, RecursionError):
+            return None
+        if isinstance(row, Rejected):
+            rejected.append(row)
+        else:
+            settled.append(row)
+            places.append(place)
+    sure = pc.invert(doubtful)
+    batch = pa.RecordBatch.from_arrays([row.filter(sure) for row in rows], schema=SCHEMA)
+    if settled:
+        order = pa.concat_arrays([pc.indices_nonzero(sure), pa.array(places, pa.uint64())])
+        both = pa.Table.from_batches([batch, _batch(settled)]).take(pc.sort_indices(order))
+        batch = both.combine_chunks().to_batches()[0]
+    return Block(batch, rejected, frozenset())
+
+
+def _batch(rows: list[Unsubscribe]) -> pa.RecordBatch:
     columns = zip(*rows, strict=True) if rows else ([] for _ in SCHEMA)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    return Block(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA), rejected, frozenset(unknown))
-
-
-def _any_blank(emails: pa.StringArray) -> bool:
-    shortest = pc.min(pc.binary_length(emails)).as_py()
-    return shortest == 0 or pc.any(pc.utf8_is_space(emails)).as_py() is True
-
-
-def _instants(created: pa.StringArray, zone: ZoneInfo) -> pa.TimestampArray | None:
-    """Read ``2015-07-20 10:19:45`` and null; None when anything else is among them."""
-    lengths = pc.min_max(pc.binary_length(created)).as_py().values()
-    if set(lengths) - {_CLOCK_TIME_LENGTH, None}:
-        return None
-    instants = pc.assume_timezone(
-        pc.cast(created, pa.timestamp("us")), zone.key, ambiguous="earliest", nonexistent="raise"
-    ).cast(pa.timestamp("us", tz="UTC"))
-    extremes = pc.min_max(instants.cast(pa.int64())).as_py().values()
-    return instants if all(at is None or at in _PLAIN_YEARS for at in extremes) else None
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -117,12 +117,10 @@ class ObjectStore:
         return cast("str", self._fs.unstrip_protocol(self._path(name)))
 
     def read(self, name: str) -> bytes | None:
-        with (
-            self._obeying("read", name),
-            suppress(FileNotFoundError),
-            self._fs.open(self._fresh(name), "rb") as file,
-        ):
-            return cast("bytes", file.read())
+        with self._obeying("read", name), self.scratch() as folder, suppress(FileNotFoundError):
+            copy = folder / "copy"
+            self._fs.get_file(self._path(name), str(copy))  # one request; to open it would take two
+            return copy.read_bytes()
         return None
 
     def names(self, folder: str) -> list[str]:
@@ -161,7 +159,8 @@ class ObjectStore:
         return self._path(name)
 
     def _obeying(self, verb: str, name: str) -> AbstractContextManager[None]:
-        return naming_the_place(verb, self.uri(name), Exception)  # stores throw many kinds
+        # Stores throw many kinds of errors.
+        return naming_the_place(verb, self.uri(name), Exception)
 
 
 def digest(file: Path) -> str:
@@ -189,16 +188,30 @@ def _scratch(parent: Path) -> Iterator[Path]:
 
     A folder in use is locked; the lock dies with its process, however that ends.
     """
-    with naming_the_place("write", parent):
-        for left in parent.glob(f"{_SCRATCH_PREFIX}*"):
-            with suppress(OSError), _locked(left):
-                shutil.rmtree(left)
-        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
-    try:
-        with _locked(folder):
+    with ExitStack() as lock:
+        with naming_the_place("write", parent):
+            for left in parent.glob(f"{_SCRATCH_PREFIX}*"):
+                with suppress(OSError), _locked(left):
+                    shutil.rmtree(left)
+            folder = _make_locked(parent, lock)
+        try:
             yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_locked(parent: Path, lock: ExitStack) -> Path:
+    """Make a folder and lock it; in between, another landing may take it for a left one."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
+        try:
+            lock.enter_context(_locked(folder))
+        except (BlockingIOError, FileNotFoundError):
+            continue
+        except OSError:  # no locks on this file system, so nobody takes anything for left
+            return folder
+        if folder.exists():
+            return folder
 
 
 @contextmanager

@@ -20,7 +20,8 @@ PERMANENT_CODES = {
 TRANSIENT_CODES = {429, 500}
 PAGING_FIELDS = ("total", "page", "nb_per_page")
 
-_ADDRESS = re.compile(r"[^\s@<>\"'(),;:]*@[^\s@<>\"'(),;:]*")
+_WORD = re.compile(r"[^\s<>\"'(),;:]+")
+_AT = re.compile("@|%40")
 _MESSAGE_LENGTH = 200
 
 
@@ -76,12 +77,12 @@ def declared(envelope: Mapping[str, Any], *, call: str) -> int | None:
 
 def masked(text: str) -> str:
     """Take out of a text whatever looks like an address."""
-    return _ADDRESS.sub("***", text)
+    return _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)
 
 
 def _code(value: Any) -> int | None:
     """Read a code; on errors some siblings of the API write it as text."""
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,6}", value) and value != "200":
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,6}", value) and int(value) != 200:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -98,11 +99,11 @@ def _message(envelope: Mapping[str, Any], mask: Callable[[str], str]) -> str:
     return f"; the API says: {words[:_MESSAGE_LENGTH]}" if words else ""
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: Any, depth: int = 4) -> list[str]:
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
-        return _texts(value.get("message"))
-    if isinstance(value, list):
-        return [text for part in value for text in _texts(part)]
+        value = [value.get("message")]
+    if isinstance(value, list) and depth:
+        return [text for part in value for text in _texts(part, depth - 1)]
     return []

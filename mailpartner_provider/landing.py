@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -200,5 +200,7 @@ def _publish(staged: Staged, receipt: Receipt, order: Order) -> None:
     destination.publish(receipt_file, partitions.receipt_file(day))
 
 
-def _iso(instant: datetime | None) -> str | None:
-    return iso_utc(instant) if instant else None
+def _iso(microseconds: int | None) -> str | None:
+    if microseconds is None:
+        return None
+    return iso_utc(datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=microseconds))

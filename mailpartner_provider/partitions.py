@@ -13,7 +13,7 @@ REJECTED = "_rejected"
 
 _ISO_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # What Airflow says of a run, the most deliberate first; a run may lack any of them.
-_INSTANTS_OF_A_RUN = ("data_interval_end", "logical_date", "run_after")
+_INSTANTS_OF_A_RUN = ("partition_date", "data_interval_end", "logical_date", "run_after")
 
 
 def resolve_snapshot_date(
@@ -22,20 +22,23 @@ def resolve_snapshot_date(
     """Give the day that a run lands, and the name of what decided it.
 
     :param argument: the operator's ``snapshot_date``, which wins
-    :param run: what Airflow says of the run: ``partition_date``, ``data_interval_end``,
-        ``logical_date``, ``run_after``, each absent or None where the run has none
+    :param run: what Airflow says of the run: ``partition_key``, ``partition_date``,
+        ``data_interval_end``, ``logical_date``, ``run_after``, each absent or None where the run
+        has none
     :param zone: the zone in which an instant becomes a day
     :raises ValueError: the argument is no ISO date, or the run has no date of any kind
     """
     if argument is not None:
         return _iso_date(argument), "the argument snapshot_date"
-    partition_date = run.get("partition_date")
-    if partition_date is not None:
-        is_instant = isinstance(partition_date, datetime)
-        return (partition_date.date() if is_instant else partition_date), "the run's partition_date"
+    day_of_partition = _leading_date(run.get("partition_key"))
+    if day_of_partition is not None:
+        return day_of_partition, "the run's partition_key"
     for name in _INSTANTS_OF_A_RUN:
-        if (instant := run.get(name)) is not None:
-            return day_of(instant, zone), f"the run's {name}"
+        if (instant := run.get(name)) is None:
+            continue
+        # A partition's date is a midnight; that of another zone is given in UTC, at another hour.
+        as_written = name == "partition_date" and instant.time() == time()
+        return instant.date() if as_written else day_of(instant, zone), f"the run's {name}"
     raise ValueError("snapshot_date: the run has no date; give one as YYYY-MM-DD")
 
 
@@ -76,6 +79,14 @@ def day_in_name(name: str) -> date | None:
 
 def _partition(day: date) -> str:
     return f"{PARTITION_KEY}={day.isoformat()}"
+
+
+def _leading_date(key: str | None) -> date | None:
+    found = _ISO_DATE.match(key or "")
+    try:
+        return date.fromisoformat(found[0]) if found else None
+    except ValueError:
+        return None
 
 
 def _iso_date(value: str | date) -> date:

@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 _OFFSET = re.compile(r"Z|[+-][0-9]{2}(?::?[0-9]{2})?")
 _CLOCK_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
     rf" ?({_OFFSET.pattern})?"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -57,7 +57,7 @@ def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
     if isinstance(identifier, str):
         return Rejected(f"id {identifier}", raw)
     email = raw.get("email")
-    if not isinstance(email, str):
+    if not isinstance(email, str) or isinstance(email, _ExactNumber):
         return Rejected("email is missing" if email is None else "email is not text", raw)
     if not email.strip():
         return Rejected("email is blank", raw)
@@ -79,6 +79,10 @@ def parse_json(text: str) -> Any:
     :raises RecursionError: it is nested too deeply
     """
     return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
+
+
+class _ExactNumber(str):
+    """A JSON number that ``int`` and ``float`` would change or refuse, as the text it was."""
 
 
 def _identifier(value: Any) -> int | str:
@@ -124,12 +128,8 @@ def _dumped_instant(value: dict[str, Any]) -> tuple[int | None, bool]:
             created_at, exact = _instant(date + name, ZoneInfo("UTC"))
         else:
             created_at, exact = _instant(date, ZoneInfo(name))
-    except (
-        KeyError,
-        ValueError,
-        OSError,
-    ):  # three ways in which ZoneInfo says that it knows no such zone
-        return None, False
+    except (KeyError, ValueError, OSError, RecursionError):
+        return None, False  # these are ZoneInfo's ways to say that it knows no such zone
     return created_at, exact and value.keys() <= {"date", "timezone", "timezone_type"}
 
 
@@ -148,15 +148,15 @@ def _json(value: dict[str, Any]) -> str:
 
 
 def _integer(text: str) -> int | str:
-    return int(text) if len(text) < 1000 else text
+    return int(text) if len(text) < 1000 else _ExactNumber(text)
 
 
 def _fraction(text: str) -> float | str:
     value = float(text)
     try:
-        return value if Decimal(text) == Decimal(repr(value)) else text
+        return value if Decimal(text) == Decimal(repr(value)) else _ExactNumber(text)
     except ArithmeticError:  # an exponent that even Decimal refuses
-        return text
+        return _ExactNumber(text)
 
 
 def _no_constant(name: str) -> Any:

@@ -1,7 +1,7 @@
 """From the bytes of an answer to blocks of typed rows, in memory that does not grow with the list.
 
 The envelope is read member by member. The records of ``data`` are cut into blocks at a ``},`` near
-every four megabytes, on the guess that a record ends there, and decoded by two threads. Decoding
+every two megabytes, on the guess that a record ends there, and decoded by two threads. Decoding
 proves the guess: ``[`` + block + ``]`` is JSON only when the block ends where a record ends. A
 block that fails the proof goes back, with all that was cut after it, and is walked by value.
 """
@@ -23,7 +23,8 @@ from mailpartner_provider.errors import RequestFailed
 from mailpartner_provider.records import parse_json
 
 CALL = "unsubscribe/list"
-BLOCK_BYTES = 4 * 2**20
+BLOCK_BYTES = 2 * 2**20
+BLOCKS_AHEAD = 8
 MAX_VALUE_BYTES = 64 * 2**20
 
 _THREADS = 2
@@ -82,10 +83,9 @@ class UnsubscribeStream:
             raise broken(f"it is {kind}, not a JSON object")
         closed = source.took("}")
         while not closed:
-            name = _parsed(source.value())
-            if not isinstance(name, str) or name in seen:
-                raise broken("its envelope is no JSON object, or has a member twice")
-            source.take(":")
+            name = source.name()
+            if name in seen:
+                raise broken("its envelope has a member twice")
             if name == "data" and source.took("["):
                 seen[name] = []
                 yield from self._array()
@@ -105,7 +105,7 @@ class UnsubscribeStream:
         closed = source.took("]")
         with ThreadPoolExecutor(_THREADS) as pool:
             while not closed:
-                text = source.cut_block() if len(cuts) <= _THREADS else None
+                text = source.cut_block() if len(cuts) < BLOCKS_AHEAD else None
                 if text is not None:
                     cuts.append((text, pool.submit(decode_block, text, self._zone)))
                     continue
@@ -132,11 +132,10 @@ class UnsubscribeStream:
         source = self._source
         records, size, last, closed = [], 0, -1, source.took("}")
         while not closed:
-            key = _parsed(source.value())
-            if not isinstance(key, str) or not re.fullmatch("[0-9]{1,18}", key) or int(key) <= last:
+            key = source.name()
+            if not re.fullmatch("[0-9]{1,18}", key) or int(key) <= last:
                 raise broken("data is an object, and its keys are not ascending numbers")
             last = int(key)
-            source.take(":")
             records.append(source.value())
             size += len(records[-1])
             closed = source.closed("}")
@@ -175,7 +174,7 @@ class _Source:
         self._chunks = iter(chunks)
         self._held = b""
         self._at = 0
-        self._text = ""
+        self._shown: str | None = None
         self._ended = False
         self._fill(len(_BYTE_ORDER_MARK))
         self._hold(self._held.removeprefix(_BYTE_ORDER_MARK))
@@ -209,17 +208,27 @@ class _Source:
                 return True
             self._fill(1)
 
+    def name(self) -> str:
+        """Use the name of a member, and the colon after it."""
+        text = self.value()
+        if not text.startswith(b'"'):
+            raise broken("it is not JSON")
+        self.take(":")
+        return str(_parsed(text))
+
     def value(self) -> bytes:
         """Use one whole value, and give its bytes."""
         self.at_end()
-        end = _end_of_value(self._text, self._at)
-        while end is None or (end == len(self._text) and not self._ended):
-            if self._ended:
-                raise broken("it ends too early, or is not JSON")
-            if len(self._held) - self._at > MAX_VALUE_BYTES:
-                raise broken(f"it is not JSON, or has a value of over {MAX_VALUE_BYTES >> 20} MiB")
-            self._fill(2 * (len(self._held) - self._at) + 1)
+        while True:
             end = _end_of_value(self._text, self._at)
+            if (end or len(self._text)) - self._at > MAX_VALUE_BYTES:
+                raise broken(f"it is not JSON, or has a value of over {MAX_VALUE_BYTES >> 20} MiB")
+            # Up to two characters after a number may yet belong to it: ``1e+`` of ``1e+5``.
+            if self._ended or (end and len(self._text) - end > 2):
+                break
+            self._fill(2 * (len(self._held) - self._at) + 1)
+        if end is None:
+            raise broken("it ends too early, or is not JSON")
         value = self._held[self._at : end]
         self._at = end
         return value
@@ -253,8 +262,14 @@ class _Source:
         self._hold(b"".join(parts))
 
     def _hold(self, unused: bytes) -> None:
-        self._held, self._at = unused, 0
-        self._text = unused.decode("latin-1")  # one character a byte, so that positions agree
+        self._held, self._at, self._shown = unused, 0, None
+
+    @property
+    def _text(self) -> str:
+        """What is held, as text of one character a byte, so that positions agree."""
+        if self._shown is None:
+            self._shown = self._held.decode("latin-1")
+        return self._shown
 
 
 def broken(why: str) -> RequestFailed:

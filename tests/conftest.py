@@ -57,6 +57,24 @@ def lake(tmp_path):
     return tmp_path / "lake" / "unsubscribes"
 
 
+@pytest.fixture(scope="session")
+def lake_bucket():
+    """A bucket named lake; Airflow keeps to the first endpoint that it was given."""
+    from tests.bucket import Bucket
+
+    with Bucket("lake") as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def bucket(lake_bucket, monkeypatch):
+    """The bucket named lake, empty, and Airflow's connection to it."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(lake_bucket.connection))
+    lake_bucket.clear()
+    lake_bucket.asked.clear()
+    return lake_bucket
+
+
 @pytest.fixture
 def log(caplog, capfd):
     """Everything that was logged so far, at every level, wherever this Airflow sends it."""

@@ -23,9 +23,9 @@ from mailpartner_provider.errors import (
     RequestRefused,
 )
 
-CHUNK_BYTES = 2**18
+CHUNK_BYTES = 2**20
 
-_QUEUED_CHUNKS = 16
+_QUEUED_CHUNKS = 8
 _HEED_SECONDS = 0.2  # how long a stop may go unheard
 _GZIP = 16 + zlib.MAX_WBITS
 

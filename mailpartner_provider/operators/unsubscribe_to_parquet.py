@@ -35,8 +35,8 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
     :param destination: local folder or Airflow object storage URI, such as
         ``s3://aws_default@lake/mailpartner/unsubscribes`` (templated)
-    :param snapshot_date: the day to land, as YYYY-MM-DD; None: the run's partition date, else the
-        day of its ``data_interval_end``, ``logical_date`` or ``run_after`` (templated)
+    :param snapshot_date: the day to land, as YYYY-MM-DD; None: the day of the run's partition,
+        else of its ``data_interval_end``, ``logical_date`` or ``run_after`` (templated)
     :param mailpartner_conn_id: the connection with the API key (templated)
     :param timezone: zone of the API's ``createdAt`` and of the business day
     :param on_empty: what an empty list means: ``write`` a partition without rows, ``skip`` the
@@ -199,6 +199,6 @@ class _Progress:
 
 def _run(context: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what Airflow says of the run's time; many kinds of run lack some of it."""
-    names = ("partition_date", "data_interval_end", "logical_date")
+    names = ("partition_key", "partition_date", "data_interval_end", "logical_date")
     run_after = getattr(context.get("dag_run"), "run_after", None)
     return {**{name: context.get(name) for name in names}, "run_after": run_after}

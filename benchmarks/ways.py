@@ -1,0 +1,225 @@
+"""The ways to get the list into Parquet: this package's, and those of people without it.
+
+Each runs in a process of its own (``python -m benchmarks.ways WAY BASE_URL FOLDER``), and prints
+what it cost as JSON. Imports are not timed, the request and everything after it are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+KEY = "benchmark-key"
+PARIS = "Europe/Paris"
+
+Way = Callable[[str, Path], object]
+
+
+def mailpartner_provider() -> Way:
+    """The operator's ``execute``, with all its checks."""
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    import mailpartner_provider.hooks.mailpartner
+    import mailpartner_provider.operators.arguments
+    from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+
+    def way(base_url: str, folder: Path) -> None:
+        os.environ["AIRFLOW_CONN_MAILPARTNER_DEFAULT"] = json.dumps(
+            {"conn_type": "mailpartner", "host": base_url, "password": KEY}
+        )
+        today = datetime.now(ZoneInfo(PARIS)).date().isoformat()
+        UnsubscribeToParquetOperator(
+            task_id="land", destination=str(folder), snapshot_date=today, max_rejected=10**9
+        ).execute({})
+
+    return way
+
+
+def pandas() -> Way:
+    """requests -> ``json()`` -> DataFrame -> ``to_parquet``."""
+    import pandas as pd
+    import pyarrow.parquet
+    import requests
+
+    def way(base_url: str, folder: Path) -> None:
+        records = requests.get(f"{base_url}/unsubscribe/list", {"apiKey": KEY}, timeout=60).json()
+        frame = pd.DataFrame(records["data"])
+        created = pd.to_datetime(frame.pop("createdAt"), format="%Y-%m-%d %H:%M:%S")
+        frame["created_at"] = created.dt.tz_localize(
+            PARIS, ambiguous=[True] * len(created), nonexistent="shift_forward"
+        ).dt.tz_convert("UTC")
+        frame.to_parquet(folder / "part.parquet", compression="zstd", index=False)
+
+    return way
+
+
+def polars() -> Way:
+    """requests -> polars' ``read_json`` under a schema -> ``write_parquet``."""
+    import polars as pl
+    import requests
+
+    record = pl.Struct({"id": pl.Int64, "email": pl.String, "createdAt": pl.String})
+
+    def way(base_url: str, folder: Path) -> None:
+        body = requests.get(f"{base_url}/unsubscribe/list", {"apiKey": KEY}, timeout=60).content
+        frame = pl.read_json(body, schema={"data": pl.List(record)})
+        frame = frame.explode("data").unnest("data")
+        created = pl.col("createdAt").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us")
+        zoned = created.dt.replace_time_zone(PARIS, ambiguous="earliest", non_existent="null")
+        frame.select(
+            "id", "email", zoned.dt.convert_time_zone("UTC").alias("created_at")
+        ).write_parquet(folder / "part.parquet", compression="zstd")
+
+    return way
+
+
+def duckdb() -> Way:
+    """requests -> a file -> DuckDB's ``read_json`` -> ``COPY``."""
+    import duckdb
+    import requests
+
+    def way(base_url: str, folder: Path) -> None:
+        file = folder / "answer.json"
+        with (
+            requests.get(
+                f"{base_url}/unsubscribe/list", {"apiKey": KEY}, stream=True, timeout=60
+            ) as answer,
+            file.open("wb") as copy,
+        ):
+            for chunk in answer.iter_content(2**20):
+                copy.write(chunk)
+        duckdb.sql(f"""
+            COPY (
+                SELECT r.id, r.email, timezone('{PARIS}', r.createdAt) AS created_at
+                FROM (SELECT unnest(data) AS r FROM read_json(
+                    '{file}',
+                    columns = {{'data': 'STRUCT(id BIGINT, email VARCHAR, createdAt TIMESTAMP)[]'}},
+                    maximum_object_size = {file.stat().st_size + 1}
+                ))
+            ) TO '{folder}/part.parquet' (COMPRESSION zstd)
+        """)
+        file.unlink()
+
+    return way
+
+
+def dlt() -> Way:
+    """dlt's REST source -> its filesystem destination, as Parquet."""
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    import dlt as tool
+    from dlt.sources.rest_api import rest_api_source
+
+    def way(base_url: str, folder: Path) -> None:
+        source = rest_api_source(
+            {
+                "client": {"base_url": base_url, "paginator": "single_page"},
+                "resources": [
+                    {
+                        "name": "unsubscribes",
+                        "endpoint": {
+                            "path": "unsubscribe/list",
+                            "params": {"apiKey": KEY},
+                            "data_selector": "data",
+                        },
+                        "columns": {"createdAt": {"data_type": "timestamp"}},
+                    }
+                ],
+            }
+        )
+        tool.pipeline(
+            "benchmark",
+            pipelines_dir=str(folder / "pipelines"),
+            destination=tool.destinations.filesystem(bucket_url=str(folder / "lake")),
+        ).run(source, loader_file_format="parquet")
+
+    return way
+
+
+def read() -> Way:
+    """Nothing but the bytes: read from loopback and thrown away."""
+    import requests
+
+    def way(base_url: str, folder: Path) -> None:
+        with requests.get(f"{base_url}/unsubscribe/list", stream=True, timeout=60) as answer:
+            while answer.raw.read(2**20):
+                pass
+
+    return way
+
+
+def parse_then_write() -> Way:
+    """The floor: pyarrow.json on all cores, from memory, and then the ready table to disk."""
+    import pyarrow as pa
+    import pyarrow.json as pj
+    import pyarrow.parquet as pq
+    import requests
+
+    schema = pa.schema({"id": pa.int64(), "email": pa.string(), "createdAt": pa.timestamp("us")})
+
+    def way(base_url: str, folder: Path) -> float:
+        body = requests.get(f"{base_url}/unsubscribe/list", timeout=60).content
+        records = body[body.index(b"[") + 1 : body.rindex(b"]")].replace(b"},{", b"}\n{")
+        del body
+        began = time.perf_counter()
+        table = pj.read_json(
+            pa.BufferReader(records),
+            read_options=pj.ReadOptions(block_size=2**22),
+            parse_options=pj.ParseOptions(explicit_schema=schema),
+        )
+        pq.write_table(
+            table,
+            folder / "part.parquet",
+            compression="zstd",
+            use_dictionary=False,
+            row_group_size=2**17,
+        )
+        return time.perf_counter() - began
+
+    return way
+
+
+WAYS = {
+    "mailpartner-provider": mailpartner_provider,
+    "pandas": pandas,
+    "polars": polars,
+    "DuckDB": duckdb,
+    "dlt": dlt,
+    "read and throw away": read,
+    "parse, then write": parse_then_write,
+}
+
+
+def main(name: str, base_url: str, folder: Path) -> None:
+    """Go one way once; print what it cost."""
+    way = WAYS[name]()
+    idle_bytes = _memory("VmRSS")
+    began, began_cpu = time.perf_counter(), time.process_time()
+    itself_timed = way(base_url, folder)
+    seconds = itself_timed or time.perf_counter() - began
+    files = [path for path in folder.rglob("*.parquet") if path.is_file()]
+    cost = {
+        "seconds": seconds,
+        "cpu_seconds": time.process_time() - began_cpu,
+        "peak_bytes": _memory("VmHWM"),
+        "idle_bytes": idle_bytes,
+        "file_bytes": sum(path.stat().st_size for path in files),
+    }
+    print(json.dumps(cost), file=sys.__stdout__)
+
+
+def _memory(field: str) -> int:
+    """Read a size from Linux's account of this process."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith(field)]
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

@@ -1,0 +1,149 @@
+"""The columns of many raw records at once, read by Arrow, with its doubts.
+
+Arrow is trusted only with what it reads exactly as the exact way does. Every reader here gives its
+values and, where there are any, a mask of the rows whose value is in doubt.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import reduce
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+_CLOCK = pa.timestamp("us")
+_UTC = pa.timestamp("us", tz="UTC")
+_EIGHTEEN_DIGITS = "^-?[0-9]{1,18}$"
+_CLOCK_TIME_LENGTH = len("2015-07-20 10:19:45")
+# Before 1970 zones kept local mean time; after 2037 not every zone file has transitions.
+_CLOCK_TIME = (
+    "^(19[7-9][0-9]|20[0-2][0-9]|203[0-6])-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    " ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a clock time
+_PLAIN_DAYS = (timedelta(), datetime(2037, 1, 1) - _EPOCH)  # noqa: DTZ001
+_DAY = timedelta(days=1)
+
+
+def _parse_options(id_type: pa.DataType) -> pj.ParseOptions:
+    record = pa.struct({"id": id_type, "email": pa.string(), "createdAt": pa.string()})
+    schema = pa.schema({"data": pa.list_(record)})
+    return pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+
+
+_PARSE_OPTIONS = (_parse_options(pa.int64()), _parse_options(pa.string()))
+
+
+def read_columns(text: bytes) -> list[pa.Array] | None:
+    """Read ``id`` (integers, or text), ``email`` and ``createdAt`` (text) of a block.
+
+    Reading the block as one list proves that it is one: a block that was cut inside a record or a
+    text does not parse. None when Arrow cannot read it, or finds other fields in it.
+    """
+    try:
+        text.isascii() or text.decode()  # Arrow does not check UTF-8
+    except UnicodeDecodeError:
+        return None
+    wrapped = b'{"data":[' + text + b"]}"
+    for options in _PARSE_OPTIONS:
+        try:
+            table = pj.read_json(
+                pa.BufferReader(wrapped),
+                read_options=pj.ReadOptions(use_threads=False, block_size=len(wrapped) + 1),
+                parse_options=options,
+            )
+        except pa.ArrowException:
+            continue
+        if table.num_rows != 1:  # a block that closes its list and opens another
+            return None
+        records = table.column("data").chunk(0).flatten()
+        return None if records.null_count else list(records.flatten())
+    return None
+
+
+def integers(ids: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """Read ids; in doubt are those that are missing or no plain run of digits."""
+    if pa.types.is_string(ids.type):
+        plain = pc.match_substring_regex(ids, _EIGHTEEN_DIGITS)
+        ids = pc.if_else(plain, ids, None).cast(pa.int64())
+    return ids, ids.is_null() if ids.null_count else None
+
+
+def doubtful_emails(emails: pa.Array) -> pa.Array | None:
+    """Find e-mails that are missing or blank."""
+    shortest = pc.min(pc.binary_length(emails)).as_py()
+    if shortest != 0 and not emails.null_count and not pc.any(pc.utf8_is_space(emails)).as_py():
+        return None
+    blank = pc.or_(pc.utf8_is_space(emails), pc.equal(pc.binary_length(emails), 0))
+    return blank.fill_null(True)
+
+
+def instants(created: pa.Array, zone: ZoneInfo) -> tuple[pa.Array, pa.Array | None] | None:
+    """Read clock times of a zone, such as ``2015-07-20 10:19:45``; in doubt is anything else.
+
+    None when Arrow cannot tell which of them are in doubt.
+    """
+    clock, odd = _clock_times(created), None
+    if clock is None:
+        return None
+    first, last = (
+        None if at is None else timedelta(microseconds=at)
+        for at in pc.min_max(clock.view(pa.int64())).as_py().values()
+    )
+    if first is None or last is None:
+        return clock.cast(_UTC), _misread(created, clock)
+    if first < _PLAIN_DAYS[0] or last >= _PLAIN_DAYS[1]:
+        return None
+    try:
+        name = _constant_offset(_EPOCH + first, _EPOCH + last, zone) or zone.key
+        instants = _in_zone(clock, name, "raise")
+    except pa.ArrowInvalid:  # somebody's clock showed an hour that the zone skipped
+        instants = _in_zone(clock, zone.key, "earliest")
+        odd = pc.not_equal(instants, _in_zone(clock, zone.key, "latest"))
+    return instants, either(odd, _misread(created, clock))
+
+
+def _clock_times(created: pa.Array) -> pa.Array | None:
+    """Read what is plain; null stands for the rest. None when some of it only looks plain."""
+    try:
+        lengths = pc.min_max(pc.binary_length(created)).as_py().values()
+        if set(lengths) <= {_CLOCK_TIME_LENGTH, None}:
+            return pc.cast(created, _CLOCK)
+    except pa.ArrowInvalid:
+        pass
+    plain = pc.match_substring_regex(created, _CLOCK_TIME)
+    try:
+        return pc.cast(pc.if_else(plain, created, None), _CLOCK)
+    except pa.ArrowInvalid:  # a thirtieth of February
+        return None
+
+
+def _in_zone(clock: pa.Array, name: str, nonexistent: str) -> pa.Array:
+    zoned = pc.assume_timezone(clock, name, ambiguous="earliest", nonexistent=nonexistent)
+    return zoned.cast(_UTC)
+
+
+def _constant_offset(first: datetime, last: datetime, zone: ZoneInfo) -> str | None:
+    """Give the zone's offset, as +02:00, if it keeps one all the time; it is read much faster."""
+    days = (last - first) // _DAY + 3
+    if days > 60:
+        return None
+    around = (first + (n - 1) * _DAY for n in range(days + 1))
+    offsets = {at.replace(tzinfo=zone).strftime("%z") for at in around}
+    return offsets.pop() if len(offsets) == 1 and all(len(each) == 5 for each in offsets) else None
+
+
+def _misread(created: pa.Array, clock: pa.Array) -> pa.Array | None:
+    """Find the rows that have a ``createdAt``, but no clock time."""
+    if clock.null_count == created.null_count:
+        return None
+    return pc.and_(created.is_valid(), clock.is_null())
+
+
+def either(one: pa.Array | None, other: pa.Array | None) -> pa.Array | None:
+    """Join two masks of doubt, each of which may be missing."""
+    masks = [mask.fill_null(False) for mask in (one, other) if mask is not None]
+    return reduce(pc.or_, masks) if masks else None

@@ -1,0 +1,183 @@
+"""Real runs of a DAG, by hand or by Airflow's own scheduler, in this process.
+
+Whatever differs between the lines of Airflow stands in this module and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from airflow import __version__, settings
+from airflow.executors.base_executor import BaseExecutor
+from airflow.jobs.job import Job, run_job
+from airflow.models import DagRun, TaskInstance
+from airflow.providers.common.compat.sdk import DAG
+from airflow.utils.state import State
+
+AIRFLOW = tuple(int(part) for part in __version__.split(".")[:2])
+PATIENCE_SECONDS = 20
+
+_dags: dict[str, DAG] = {}
+
+
+class Run(NamedTuple):
+    """What Airflow's metadata database says of a run that has ended."""
+
+    dag_run: DagRun
+    tasks: dict[str, TaskInstance]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of every task."""
+        return {task_id: str(task.state) for task_id, task in self.tasks.items()}
+
+
+def run_by_hand(dag: DAG, logical_date: datetime | None, **more: Any) -> Run:
+    """Run a DAG as ``dag.test()`` does; Airflow 3 knows runs without a logical date."""
+    _save(dag)
+    if AIRFLOW < (3,):
+        more["execution_date"] = logical_date
+    else:
+        more["logical_date"] = logical_date
+    with _signal_handlers_kept():
+        run_id = dag.test(**more).run_id
+    (run,) = (run for run in runs_of(dag) if run.dag_run.run_id == run_id)
+    return run
+
+
+def run_by_scheduler(*dags: DAG) -> list[Run]:
+    """Let Airflow's scheduler work until each of these DAGs has run once; give the runs."""
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+
+    for dag in dags:
+        _save(dag)
+    began = time.monotonic()
+    with _settings_of_a_scheduler(), _signal_handlers_kept():
+        while time.monotonic() < began + PATIENCE_SECONDS:
+            scheduler = SchedulerJobRunner(Job(), num_runs=3, scheduler_idle_sleep_time=0)
+            run_job(scheduler.job, scheduler._execute)
+            runs = [run for dag in dags for run in runs_of(dag)]
+            if len(runs) == len(dags) and all(run.dag_run.state in State.finished for run in runs):
+                return runs
+            time.sleep(0.1)  # SQLite knows the time to the second
+    raise AssertionError(f"no end after {PATIENCE_SECONDS} seconds: {runs}")
+
+
+def runs_of(dag: DAG) -> list[Run]:
+    """Look up the runs of a DAG."""
+    return [
+        Run(dag_run, {task.task_id: task for task in dag_run.get_task_instances()})
+        for dag_run in DagRun.find(dag_id=dag.dag_id)
+    ]
+
+
+def load(file: Path) -> DAG:
+    """Read the one DAG of a file."""
+    (dag,) = _bag(file).dags.values()
+    return dag
+
+
+class ThisProcess(BaseExecutor):
+    """Runs every task here and now, as ``dag.test()`` does; Airflow finds it by its name."""
+
+    is_single_threaded = True  # which Airflow 2 asks of an executor beside SQLite
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: list[Any] = []
+
+    def execute_async(self, key: Any, *args: Any, **kwargs: Any) -> None:
+        """Take a task from Airflow 2."""
+        self._waiting.append(key)
+
+    def _process_workloads(self, workloads: Any) -> None:
+        """Take tasks from Airflow 3."""
+        for workload in workloads:
+            del self.queued_tasks[workload.ti.key]
+            self.running.add(workload.ti.key)
+            self._waiting.append(workload.ti)
+
+    def sync(self) -> None:
+        while self._waiting:
+            task = self._waiting.pop()
+            _run_task(task)
+            self.success(task.key)  # it has ended, however it did
+
+    def end(self) -> None:
+        """Nothing to end."""
+
+
+if AIRFLOW < (3,):
+
+    def _bag(files: Any) -> Any:
+        from airflow.models import DagBag
+
+        return DagBag(files, include_examples=False)
+
+    def _save(dag: DAG) -> None:
+        bag = _bag(os.devnull)
+        bag.bag_dag(dag, root_dag=dag)
+        bag.sync_to_db()
+        _dags[dag.dag_id] = dag
+
+    def _run_task(key: Any) -> None:
+        session = settings.Session()
+        task = session.query(TaskInstance).filter(TaskInstance.filter_for_tis([key])).one()
+        task.task = _dags[key.dag_id].get_task(key.task_id)
+        try:
+            task.run(session=session)
+        except Exception:  # Airflow has noted the state
+            session.commit()
+
+else:
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
+
+    def _bag(files: Any) -> Any:
+        return DagBag(files)
+
+    def _save(dag: DAG) -> None:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+        DagBundlesManager().sync_bundles_to_db()
+        bag = _bag(os.devnull)
+        dag.relative_fileloc = "runs.py"  # Airflow 3.1 wants one
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        _dags[dag.dag_id] = dag
+
+    def _run_task(task: Any) -> None:
+        from airflow.sdk.execution_time.supervisor import run_task_in_process
+
+        run_task_in_process(task, _dags[task.dag_id].get_task(task.task_id))
+
+
+@contextmanager
+def _settings_of_a_scheduler() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AIRFLOW__CORE__EXECUTOR", f"{__name__}.{ThisProcess.__name__}")
+        environment.setenv("AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR", "True")  # so start none
+        environment.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as it would set for good
+        yield
+
+
+@contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """Take back the signal handlers that Airflow leaves behind."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    kept = {each: signal.getsignal(each) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in kept.items():
+            signal.signal(each, handler)

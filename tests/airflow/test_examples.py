@@ -1,0 +1,66 @@
+"""The example DAGs, each run for real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mailpartner_provider.testing.server import StandIn
+from tests.airflow.conftest import NOON
+from tests.airflow.runs import load, run_by_hand
+from tests.conftest import THREE, TODAY, connect, files
+
+EXAMPLES = Path(__file__).parents[2] / "dags_examples"
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def test_all_of_them():
+    """Every example is here, parses, and says what it is for."""
+    dags = [load(file) for file in sorted(EXAMPLES.glob("*.py"))]
+
+    assert [
+        "mailpartner_daily_local",
+        "mailpartner_daily_s3",
+        "mailpartner_many_accounts",
+    ] == [dag.dag_id for dag in dags]
+    assert all(dag.doc_md for dag in dags)
+
+
+def test_local(api, lake, monkeypatch):
+    """The daily snapshot in a local folder."""
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
+
+    run = run_by_hand(load(EXAMPLES / "mailpartner_daily_local.py"), NOON)
+
+    assert {"land_unsubscribes": "success"} == run.states
+    assert f"unsubscribes/dt={TODAY}/part-00000.parquet" in files(lake)
+
+
+def test_s3(api, bucket, monkeypatch):
+    """The daily snapshot in S3."""
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_BUCKET", "lake")
+
+    run = run_by_hand(load(EXAMPLES / "mailpartner_daily_s3.py"), NOON)
+
+    assert {"land_unsubscribes": "success"} == run.states
+    assert f"mailpartner/unsubscribes/dt={TODAY}/part-00000.parquet" in bucket
+
+
+def test_many_accounts(lake, monkeypatch):
+    """Each account's list lies in a folder of its own; one that is refused leaves the others."""
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
+    with StandIn(THREE[:1]) as shoes, StandIn(THREE[:2]) as hats, StandIn(THREE) as gloves:
+        connect(monkeypatch, shoes, conn_id="mailpartner_shoes")
+        connect(monkeypatch, hats, conn_id="mailpartner_hats", password="wrong-key")
+        connect(monkeypatch, gloves, conn_id="mailpartner_gloves")
+
+        run_by_hand(load(EXAMPLES / "mailpartner_many_accounts.py"), NOON)
+
+    receipts = {
+        path.parts[-3]: json.loads(path.read_text())["rows"]
+        for path in (lake / "unsubscribes").glob("account=*/_receipts/*.json")
+    }
+    assert {"account=shoes": 1, "account=gloves": 3} == receipts

@@ -1,0 +1,290 @@
+"""Raw records of every odd shape, and the contract once more, to hold the decoder against.
+
+``plain_row`` is written for reading and not for speed, and shares nothing with the decoder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+#: The same examples everywhere and always.
+STEADY = settings(deadline=None, derandomize=True)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: Every character that Unicode calls white space.
+SPACES = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+
+
+# Raw records, as text -----------------------------------------------------------------------------
+
+
+class Verbatim(NamedTuple):
+    """A piece of JSON that is to stand in the text exactly so."""
+
+    text: str
+
+
+class Members(list):
+    """The members of an object, pair by pair: a name may stand there twice."""
+
+
+#: Texts, many of which look like the structure around them.
+TEXTS = st.lists(
+    st.sampled_from(
+        ["},{", '"data":[', "]}", "},", '{"id":1,"email":"x"},', '"', "\\", "\\u0022", "],[", "é",
+         "\u2028", "\U0001f600", "\ufeff", "\x00", "\x1f", "\x7f", "\ud800", "\udc00", "\uffff"]
+    )
+    | st.text(max_size=4),
+    max_size=4,
+).map("".join)  # fmt: skip
+
+NUMBERS = st.integers() | st.sampled_from(
+    ["0", "-0", "1.0", "-0.0", "1e3", "1E+2", "1.5e-7", "0.1", "0.30000000000000000001", "1e400",
+     "9007199254740993.0", "9" * 1200]
+).map(Verbatim)  # fmt: skip
+
+#: JSON of any kind, nested a little.
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(st.tuples(TEXTS, inner), max_size=3).map(Members)
+    ),
+    max_leaves=6,
+)
+
+_WHOLE = st.integers(1, 10**6) | st.sampled_from(
+    [2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**30, 0, -1]
+)
+IDENTIFIERS = st.one_of(
+    _WHOLE,
+    _WHOLE,
+    _WHOLE.map(str),
+    st.sampled_from(["007", "-0", "", "-", "+1", " 1", "1 ", "1.0", "١٢"]),
+    ANYTHING,
+)
+
+EMAILS = st.one_of(
+    st.sampled_from(["anne@example.com", "björn@example.com", " Carla@Example.com "]),
+    st.text(st.sampled_from(SPACES), max_size=3),
+    TEXTS,
+    ANYTHING,
+)
+
+USUAL_CLOCK_TIMES = st.integers(86_400, 2_114_000_000).map(
+    lambda seconds: f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
+)
+#: What ``createdAt`` may say: a clock time, of every spelling, and its near misses.
+CLOCK_TIMES = st.one_of(
+    USUAL_CLOCK_TIMES,
+    st.builds(
+        "{0}{1}{2}{3}".format,
+        USUAL_CLOCK_TIMES.map(lambda text: text[:10]),
+        st.sampled_from([" 10:19:45", "T10:19:45"]),
+        st.sampled_from(["", ".5", ".000000", ".123456", ".1234560", ".1234567", ".", ".x"]),
+        st.sampled_from(["", "Z", "+02:00", "-0330", "+05", "+24:00", "+02:60", " +02:00", "+2"]),
+    ),
+    st.sampled_from([
+        "0000-00-00 00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1969-12-31 23:59:59",
+        "2026-03-29 02:30:00", "2025-10-26 02:30:00", "2016-12-31 23:59:60", "2015-02-29 00:00:00",
+        "2015-07-20 24:00:00", "2015-07-20", "2015-07-20 10:19", "20/07/2015 10:19:45",
+        "1437380385", "2015-07-20T10:19+02", "2015-7-20 10:19:45.1", "２０15-07-20 10:19:45",
+    ]),
+)  # fmt: skip
+
+_ZONES = st.sampled_from(
+    ["Europe/Paris", "UTC", "Asia/Kathmandu", "+02:00", "-0330", "Z", "CEST", "Mars", "", "Europe",
+     "../UTC", "\x00", "\ud800"]
+)  # fmt: skip
+CREATED_ATS = st.one_of(
+    CLOCK_TIMES,
+    st.none(),
+    st.builds(
+        lambda date, zone, more: Members([("date", date), ("timezone", zone), *more]),
+        CLOCK_TIMES | ANYTHING,
+        _ZONES | ANYTHING,
+        st.sampled_from([[], [("timezone_type", 3)], [("note", "x")]]),
+    ),
+    ANYTHING,
+)
+
+_USUAL = st.builds(
+    lambda n, at: Members([("id", n), ("email", f"a{n}@example.com"), ("createdAt", at)]),
+    st.integers(1, 10**6),
+    USUAL_CLOCK_TIMES,
+)
+_MEMBERS = st.lists(
+    st.one_of(
+        st.tuples(st.just("id"), IDENTIFIERS),
+        st.tuples(st.just("email"), EMAILS),
+        st.tuples(st.just("createdAt"), CREATED_ATS),
+        st.tuples(st.sampled_from(["reason", "ID", "data", "},{"]) | TEXTS, ANYTHING),
+    ),
+    max_size=3,
+).map(Members)
+#: Records: ordinary ones, and ones with members that are odd, missing, added or there twice.
+RAW_RECORDS = st.one_of(
+    _USUAL,
+    _USUAL,
+    st.builds(lambda usual, more: Members([*usual, *more]), _USUAL, _MEMBERS),
+    st.builds(
+        lambda *values: Members(zip(("id", "email", "createdAt"), values, strict=True)),
+        IDENTIFIERS,
+        EMAILS,
+        CREATED_ATS,
+    ),
+    _MEMBERS,
+    ANYTHING,
+)
+
+#: Ways to write JSON, token by token: the white space, and what to escape.
+STYLES = st.lists(
+    st.tuples(
+        st.sampled_from(["", "", " ", "\n", "\r\n\t", "\n    "]),
+        st.sampled_from(["none", "none", "some", "all"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def rendered(value, style):
+    """Write JSON in a style, of which each token takes the next."""
+    gap, escape = next(style)
+    if isinstance(value, Verbatim):
+        return value.text + gap
+    if isinstance(value, Members):
+        members = (f"{rendered(n, style)}:{rendered(v, style)}" for n, v in value)
+        return f"{{{gap}{','.join(members)}}}{gap}"
+    if isinstance(value, list):
+        return f"[{gap}{','.join(rendered(item, style) for item in value)}]{gap}"
+    if isinstance(value, str) and escape == "all":
+        units = value.encode("utf-16-be", "surrogatepass").hex()
+        return '"' + re.sub("(.{4})", r"\\u\1", units) + '"' + gap
+    plain = escape == "none" and not re.search("[\ud800-\udfff]", str(value))
+    return gap + json.dumps(value, ensure_ascii=not plain) + gap
+
+
+# The contract once more ---------------------------------------------------------------------------
+
+
+class Pairs(list):
+    """An object as it was read, pair by pair."""
+
+
+def read_plainly(text: str):
+    """Read JSON, numbers exactly, objects pair by pair."""
+
+    def number(text):
+        try:
+            return Decimal(text)
+        except InvalidOperation:  # the exponent has too many digits
+            return Verbatim(text)
+
+    def refuse(name):
+        raise ValueError(name)
+
+    return json.loads(text, object_pairs_hook=Pairs, parse_float=number, parse_constant=refuse)
+
+
+def plain(value):
+    """Turn pairs into dicts, of which the last of a name wins."""
+    if isinstance(value, Pairs):
+        return {name: plain(member) for name, member in value}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value
+
+
+def plain_row(raw, zone):
+    """Type a record as the contract says; None when it cannot be a row."""
+    if not isinstance(raw, dict):
+        return None
+    identifier, email, created = raw.get("id"), raw.get("email"), raw.get("createdAt")
+    if isinstance(identifier, str) and re.fullmatch("-?[0-9]+", identifier):
+        identifier = int(identifier)
+    if type(identifier) is not int or not -(2**63) <= identifier < 2**63:
+        return None
+    if not isinstance(email, str) or all(character in SPACES for character in email):
+        return None
+    extra = {name: value for name, value in raw.items() if name not in ("id", "email", "createdAt")}
+    text = "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in email)
+    if text != email:
+        extra["email"] = email
+    instant, whole = plain_instant(created, zone)
+    if not whole:
+        extra["createdAt"] = created
+    return identifier, text, instant, extra or None
+
+
+def plain_instant(created, zone):
+    """Read ``createdAt``: the instant if there is one, and whether that is all it said."""
+    if created is None:
+        return None, True
+    if isinstance(created, dict):
+        date, name = created.get("date"), created.get("timezone")
+        if not isinstance(date, str) or not isinstance(name, str):
+            return None, False
+        if offset_of(name) is not None:
+            instant, whole = plain_instant(date + name, zone)
+        else:
+            try:
+                instant, whole = plain_instant(date, ZoneInfo(name))
+            except Exception:
+                return None, False
+        return instant, whole and not created.keys() - {"date", "timezone", "timezone_type"}
+    if not isinstance(created, str):
+        return None, False
+    shape = re.sub("[0-9]", "9", created[:19])
+    if shape not in ("9999-99-99 99:99:99", "9999-99-99T99:99:99"):
+        return None, False
+    fraction, offset = re.fullmatch(r"((?:\.[0-9]+)?) ?(.*)", created[19:], re.DOTALL).groups()
+    zone = offset_of(offset) if offset else zone
+    if zone is None:
+        return None, False
+    try:
+        clock = datetime(*map(int, re.findall("[0-9]+", created[:19])), tzinfo=zone)
+        instant = clock.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None, False
+    instant += timedelta(microseconds=int(fraction[1:7].ljust(6, "0")))
+    return instant, not fraction[7:].strip("0")
+
+
+def offset_of(text):
+    """Read ``Z`` or ``+02:00`` as a zone; None for anything else."""
+    shape = re.sub("[0-9]", "9", text)
+    if shape == "Z":
+        return timezone.utc
+    if shape not in ("+99", "-99", "+9999", "-9999", "+99:99", "-99:99"):
+        return None
+    hours, minutes = int(text[1:3]), int(text[-2:]) if len(text) > 3 else 0
+    if hours > 23 or minutes > 59:
+        return None
+    distance = timedelta(hours=hours, minutes=minutes)
+    return timezone(-distance if text[0] == "-" else distance)
+
+
+def alike(expected, found):
+    """Say whether two readings agree; a number that floats cannot hold may stand as its text."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return list(expected) == list(found) and all(alike(expected[n], found[n]) for n in found)
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(expected) == len(found) and all(map(alike, expected, found))
+    if isinstance(expected, Verbatim):
+        return expected.text == found
+    if isinstance(expected, (int, Decimal)) and isinstance(found, str):
+        return expected == Decimal(found)
+    return expected == found and isinstance(expected, bool) == isinstance(found, bool)
+
+
+def same_row(expected, identifier, email, created_at, extra_fields):
+    """Say whether a typed row is the one that the contract expects."""
+    extra = extra_fields and plain(read_plainly(extra_fields))
+    return expected[:3] == (identifier, email, created_at) and alike(expected[3], extra)

@@ -1,0 +1,299 @@
+"""The places where snapshots lie keep the same promises, whatever they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from mailpartner_provider.destinations import LocalFolder, ObjectStore, digest
+
+HOLD_SCRATCH = """
+import tempfile, time
+from pathlib import Path
+from mailpartner_provider.destinations import LocalFolder, ObjectStore
+
+tempfile.tempdir = {temporary!r}
+with {destination}.scratch() as folder:
+    (folder / "part.parquet").write_bytes(b"half")
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary_files(tmp_path, monkeypatch):
+    """A folder for temporary files that is this test's own."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(params=[LocalFolder, ObjectStore], ids=["local", "store"])
+def kind(request):
+    """Each kind of destination."""
+    return request.param
+
+
+@pytest.fixture
+def destination(kind, tmp_path):
+    """A destination of each kind, whose root does not exist yet."""
+    if kind is LocalFolder:
+        return LocalFolder(tmp_path / "lake" / "unsubscribes")
+    return ObjectStore(fsspec.filesystem("memory"), f"/{tmp_path.name}/unsubscribes/")
+
+
+def publish(destination, name, content):
+    with destination.scratch() as scratch:
+        file = scratch / "file"
+        file.write_bytes(content)
+        destination.publish(file, name)
+
+
+class TestPromises:
+    def test_round_trip(self, destination):
+        """What was published under a name is read back, byte for byte."""
+        publish(destination, "dt=2026-11-22/part-00000.parquet", b"\x00\r\n\xff")
+
+        assert b"\x00\r\n\xff" == destination.read("dt=2026-11-22/part-00000.parquet")
+
+    def test_replaced_whole(self, destination):
+        """Publishing again replaces all of the file, a longer one too."""
+        publish(destination, "_receipts/dt=2026-11-22.json", b"long and old")
+        publish(destination, "_receipts/dt=2026-11-22.json", b"new")
+
+        assert b"new" == destination.read("_receipts/dt=2026-11-22.json")
+        assert ["dt=2026-11-22.json"] == destination.names("_receipts")
+
+    def test_nothing_there(self, destination):
+        """What does not exist is read as None, listed as empty, and removed without a word."""
+        assert destination.read("_receipts/dt=2026-11-22.json") is None
+        assert [] == destination.names("_receipts")
+        destination.remove("_rejected/dt=2026-11-22.jsonl")
+
+    def test_empty_file(self, destination):
+        """An empty file is there, and empty."""
+        publish(destination, "_receipts/dt=2026-11-22.json", b"")
+
+        assert b"" == destination.read("_receipts/dt=2026-11-22.json")
+
+    def test_names(self, destination):
+        """A folder is listed by the names in it, in order, without those of folders above or
+        below."""
+        for name in ("a/2", "a/1", "a/b/3", "c/4"):
+            publish(destination, name, b"x")
+
+        assert ["1", "2", "b"] == destination.names("a")
+
+    def test_removed(self, destination):
+        """What was removed is gone, and nothing else."""
+        publish(destination, "a/1", b"x")
+        publish(destination, "a/2", b"x")
+
+        destination.remove("a/1")
+
+        assert ["2"] == destination.names("a")
+        assert destination.read("a/1") is None
+
+    @pytest.mark.parametrize(
+        ("standing", "held"), [(b"same", True), (b"diff", False), (b"longer", False), (None, False)]
+    )
+    def test_holds(self, destination, standing, held):
+        """A name holds a file when it stands for the same bytes."""
+        if standing is not None:
+            publish(destination, "a/1", standing)
+        with destination.scratch() as scratch:
+            file = scratch / "file"
+            file.write_bytes(b"same")
+
+            assert held is destination.holds("a/1", file)
+
+    def test_uri(self, destination):
+        """A URI says where a name lies, whether or not it exists."""
+        uri = destination.uri("dt=2026-11-22/part-00000.parquet")
+
+        assert uri.endswith("/unsubscribes/dt=2026-11-22/part-00000.parquet")
+        assert uri.startswith(("file:///", "memory://"))
+
+
+class TestScratch:
+    def test_gone(self, destination, tmp_path):
+        """Scratch space is gone afterwards, and so is every folder that was made for it."""
+        with destination.scratch() as scratch:
+            (scratch / "file").write_bytes(b"x")
+
+        assert [tmp_path / "tmp"] == list(tmp_path.rglob("*"))
+
+    def test_gone_after_an_error(self, destination, tmp_path):
+        """Scratch space is gone after an error too, and the error comes out as it was."""
+        with pytest.raises(KeyError), destination.scratch() as scratch:
+            (scratch / "file").write_bytes(b"x")
+            raise KeyError
+
+        assert [tmp_path / "tmp"] == list(tmp_path.rglob("*"))
+
+    def test_everything_published_stays(self, destination, tmp_path):
+        """Scratch space goes, what was published stays."""
+        publish(destination, "a/1", b"x")
+
+        assert [] == list(tmp_path.rglob("*landing*"))
+        assert b"x" == destination.read("a/1")
+
+    def test_own(self, destination):
+        """Two landings at the same time have scratch space of their own."""
+        with destination.scratch() as one, destination.scratch() as other:
+            (one / "file").write_bytes(b"one")
+            (other / "file").write_bytes(b"other")
+
+            assert b"one" == (one / "file").read_bytes()
+
+    def test_hidden(self, tmp_path):
+        """Scratch space in a folder begins with a dot, so that readers of the dataset skip it."""
+        with LocalFolder(tmp_path / "lake").scratch() as scratch:
+            assert scratch.parent == tmp_path / "lake"
+            assert scratch.name.startswith(".")
+
+    def test_many_at_once(self, destination):
+        """Landings that begin and end at the same time never take each other's scratch space."""
+        errors = []
+
+        def land_often():
+            try:
+                for number in range(30):
+                    with destination.scratch() as scratch:
+                        (scratch / "file").write_bytes(b"%d" % number)
+                        assert b"%d" % number == (scratch / "file").read_bytes()
+            except BaseException as error:
+                errors.append(error)
+
+        publish(destination, "a/1", b"x")
+        threads = [threading.Thread(target=land_often) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert [] == errors
+
+
+class TestLeftovers:
+    @pytest.fixture
+    def other(self, kind, tmp_path, temporary_files):
+        """Another process that holds scratch space, and that space."""
+        root = tmp_path / "lake" / "unsubscribes"
+        makers = {
+            LocalFolder: f"LocalFolder(Path({str(root)!r}))",
+            ObjectStore: "ObjectStore(None, 'lake')",
+        }
+        code = HOLD_SCRATCH.format(temporary=str(temporary_files), destination=makers[kind])
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process, Path(process.stdout.readline().strip())
+            finally:
+                process.kill()
+
+    def test_of_a_killed_process(self, destination, other):
+        """What a killed process left is removed by the next to ask for scratch space."""
+        process, left = other
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert b"half" == (left / "part.parquet").read_bytes()
+
+        with destination.scratch():
+            assert not left.exists()
+
+    def test_of_a_live_process(self, destination, other):
+        """What a live process holds is left alone."""
+        _, held = other
+
+        with destination.scratch():
+            pass
+
+        assert b"half" == (held / "part.parquet").read_bytes()
+
+    def test_foreign_files(self, tmp_path):
+        """Files of others are left alone, hidden ones too."""
+        foreign = tmp_path / "lake" / ".cache" / "file"
+        foreign.parent.mkdir(parents=True)
+        foreign.write_bytes(b"x")
+
+        publish(LocalFolder(tmp_path / "lake"), "a/1", b"x")
+
+        assert b"x" == foreign.read_bytes()
+
+
+class Broken(fsspec.AbstractFileSystem):
+    """A store that answers nothing but errors."""
+
+    protocol = "broken"
+    cachable = False
+
+    def __getattribute__(self, name):
+        if name in {"open", "ls", "size", "get_file", "put_file", "rm_file"}:
+            return self.break_off
+        return super().__getattribute__(name)
+
+    def break_off(self, *args, **kwargs):
+        raise RuntimeError("no signature")
+
+
+class TestErrors:
+    @pytest.fixture
+    def blocked(self, tmp_path):
+        """A local destination, and a file where its folders should be."""
+        for name in ("lake/a", "lake/_receipts"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(b"")
+        return LocalFolder(tmp_path / "lake")
+
+    @pytest.mark.parametrize(
+        ("verb", "act"),
+        [
+            ("read", lambda place, file: place.read("a/1")),
+            ("read", lambda place, file: place.holds("a/1", file)),
+            ("write", lambda place, file: place.publish(file, "a/1")),
+            ("remove", lambda place, file: place.remove("a/1")),
+            ("list", lambda place, file: place.names("a")),
+        ],
+    )
+    def test_named(self, kind, blocked, tmp_path, verb, act):
+        """Whatever goes wrong is an OSError of one line that says what could not be done where."""
+        places = {
+            LocalFolder: (blocked, f"{tmp_path}/lake/a"),
+            ObjectStore: (ObjectStore(Broken(), "lake"), "broken://lake/a"),
+        }
+        destination, place = places[kind]
+        file = tmp_path / "file"
+        file.write_bytes(b"x")
+
+        with pytest.raises(OSError) as caught:
+            act(destination, file)
+
+        assert str(caught.value).startswith(f"cannot {verb} {place}")
+        assert "\n" not in str(caught.value)
+
+    def test_root_is_a_file(self, tmp_path):
+        """A root that cannot be a folder is named."""
+        (tmp_path / "lake").write_bytes(b"")
+
+        place = tmp_path / "lake" / "x"
+
+        with pytest.raises(OSError, match=f"cannot write {place}"), LocalFolder(place).scratch():
+            pass
+
+
+def test_digest(tmp_path):
+    """A digest is the SHA-256 of the whole file, in hex."""
+    file = tmp_path / "file"
+    file.write_bytes(b"abc" * 2**20)
+
+    assert hashlib.sha256(b"abc" * 2**20).hexdigest() == digest(file)

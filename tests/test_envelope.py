@@ -1,0 +1,243 @@
+"""What stands around the records: yes, no, or not to be understood; and what may be shown of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailpartner_provider.envelope import PERMANENT_CODES, declared, masked, paging, refusal
+from mailpartner_provider.errors import BadData, RequestFailed, RequestRefused
+
+CALL = "unsubscribe/list"
+LONG = 300_000
+
+
+def said(message) -> str:
+    """Say what is shown of the API's own words."""
+    error = refusal({"success": False, "message": message}, call=CALL)
+    return str(error).partition("; the API says: ")[2]
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        "envelope", [{"success": True}, {"success": True, "code": 200, "message": "x", "error": []}]
+    )
+    def test_yes(self, envelope):
+        """An answer is a yes when success is true, and code is absent or 200."""
+        assert refusal(envelope, call=CALL) is None
+
+    @pytest.mark.parametrize(
+        ("envelope", "words"),
+        [
+            ({}, "does not say whether it succeeded"),
+            ({"code": 200}, "does not say whether it succeeded"),
+            ({"message": "m"}, "does not say whether it succeeded; the API says: m"),
+            ({"success": None}, "failed with HTTP 200"),
+            ({"success": False}, "failed with HTTP 200"),
+            ({"success": "true"}, "failed with HTTP 200"),
+            ({"success": 1}, "failed with HTTP 200"),
+            ({"success": [True]}, "failed with HTTP 200"),
+            ({"success": True, "code": None}, "failed with HTTP 200"),
+            ({"success": True, "code": 201}, "failed with HTTP 200 and code 201"),
+            ({"success": True, "code": 200.0}, "failed with HTTP 200"),
+            ({"success": True, "code": "200"}, "failed with HTTP 200"),
+            ({"success": True, "code": "0200"}, "failed with HTTP 200"),
+            ({"success": True, "code": True}, "failed with HTTP 200"),
+            ({"success": True, "code": [200]}, "failed with HTTP 200"),
+            ({"success": False, "code": 200}, "failed with HTTP 200 and code 200"),
+            ({"success": False, "code": 7}, "failed with HTTP 200 and code 7"),
+            ({"success": False, "code": 429}, "failed with HTTP 200 and code 429"),
+            ({"success": False, "code": 500}, "failed with HTTP 200 and code 500"),
+            ({"success": False, "code": "500"}, "failed with HTTP 200 and code 500"),
+            ({"success": False, "code": "NOT_CREDIT"}, "failed with HTTP 200"),
+            ({"success": False, "code": True}, "failed with HTTP 200"),
+            ({"success": False, "code": 10.0}, "failed with HTTP 200"),
+        ],
+    )
+    def test_failed(self, envelope, words):
+        """Whatever else is no yes, and no code that rule 10 lists, is a failure, to be retried."""
+        error = refusal(envelope, call=CALL)
+
+        assert (RequestFailed, f"{CALL}: {words}") == (
+            type(error),
+            str(error).replace("the answer ", ""),
+        )
+
+    @pytest.mark.parametrize("code", [1, 10, 20, 30, 40, 96])
+    @pytest.mark.parametrize("status", [200, 400, 401, 403, 408, 429, 500, 503])
+    @pytest.mark.parametrize("write", [int, str])
+    def test_permanent_code(self, code, status, write):
+        """A code that asking again cannot mend is refused with what mends it, at any status."""
+        error = refusal({"success": False, "code": write(code)}, call=CALL, status=status)
+
+        assert isinstance(error, RequestRefused)
+        assert f"refused with code {code}; {PERMANENT_CODES[code]}" in str(error)
+
+    @pytest.mark.parametrize("success", [True, None, "no"])
+    def test_code_outweighs_success(self, success):
+        """A code that says no is a no, even beside success."""
+        assert isinstance(refusal({"success": success, "code": 10}, call=CALL), RequestRefused)
+
+    @pytest.mark.parametrize(
+        ("status", "code", "kind"),
+        [
+            (400, None, RequestRefused),
+            (401, None, RequestRefused),
+            (404, 200, RequestRefused),
+            (404, 7, RequestRefused),
+            (422, 9, RequestRefused),
+            (499, None, RequestRefused),
+            (400, 429, RequestFailed),
+            (403, 500, RequestFailed),
+            (408, None, RequestFailed),
+            (429, 7, RequestFailed),
+            (201, 200, RequestFailed),
+            (204, None, RequestFailed),
+            (206, 200, RequestFailed),
+            (304, None, RequestFailed),
+            (500, None, RequestFailed),
+            (502, 200, RequestFailed),
+            (599, None, RequestFailed),
+        ],
+    )
+    @pytest.mark.parametrize("success", [True, False])
+    def test_status(self, status, code, kind, success):
+        """HTTP 4xx other than 408 and 429 is refused, the rest failed; only 200 can be a yes."""
+        envelope = {"success": success} if code is None else {"success": success, "code": code}
+        error = refusal(envelope, call=CALL, status=status)
+
+        assert kind is type(error)
+        assert f"with HTTP {status}" in str(error)
+
+
+class TestMessage:
+    @pytest.mark.parametrize(
+        ("members", "words"),
+        [
+            ({"message": "Clé API incorrecte"}, "Clé API incorrecte"),
+            ({"errors": [{"elementId": "children[message].data", "message": "m"}]}, "m"),
+            ({"errors": [{"message": "a"}, {"message": "b"}]}, "a / b"),
+            ({"error": [{"elementId": "x", "message": "m"}]}, "m"),
+            ({"error": "because"}, "because"),
+            ({"error": {"message": "because"}}, "because"),
+            ({"error": ["a", "b"]}, "a / b"),
+            ({"error": {"message": ["a", {"message": "b"}]}}, "a / b"),
+            ({"error_code": 7, "error_message": "m"}, "m"),
+            (
+                {"message": "a", "errors": ["b"], "error": "c", "error_message": "d"},
+                "a / b / c / d",
+            ),
+            ({"message": " a\n\tb\r\n  c\x1c "}, "a b c"),
+            ({"message": ""}, None),
+            ({"message": " \u00a0\n"}, None),
+            ({"message": None, "errors": [], "error": {}, "error_message": 5}, None),
+            ({"data": [{"success": False, "code": 4, "message": "m"}]}, None),
+        ],
+    )
+    def test_every_shape(self, members, words):
+        """The API's own words are found in every shape in which errors have been seen."""
+        text = str(refusal({"success": False, "code": 7, **members}, call=CALL))
+
+        assert text == f"{CALL}: failed with HTTP 200 and code 7" + (
+            "" if words is None else f"; the API says: {words}"
+        )
+
+    @pytest.mark.parametrize("depth", [5, 500, 100_000])
+    def test_deep(self, depth):
+        """Words that are buried deep stay there, and break nothing."""
+        buried: object = "m"
+        for _ in range(depth):
+            buried = [buried]
+
+        assert said(buried) == ""
+
+    @pytest.mark.parametrize("size", [199, 200, 201, LONG])
+    def test_cut(self, size):
+        """The message is cut to 200 characters."""
+        assert "é" * min(size, 200) == said("é" * size)
+
+    def test_masked_before_cut(self):
+        """An address that the cut would make unrecognizable is masked before the cut."""
+        assert "x" * 195 + " ***" == said("x" * 195 + " zoe@example.com")
+        assert "x" * 197 + " **" == said("x" * 197 + " zoe@example.com")
+
+    def test_key(self):
+        """The key is masked first, for the masking of addresses could leave a part of it."""
+        error = refusal(
+            {"success": False, "message": "the key  s3 cr@t is wrong"},
+            call=CALL,
+            mask=lambda text: text.replace("s3 cr@t", "***"),
+        )
+
+        assert str(error).endswith("the API says: the key *** is wrong")
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("zoe@example.com", "***"),
+            ("for <zoe@example.com>, no", "for <***>, no"),
+            ("mailto:zoe@example.com;x@y", "mailto:***;***"),
+            ("(zoé+news@exämple.com)", "(***)"),
+            ("'a@b' and \"c@d\"", "'***' and \"***\""),
+            ("http://x.example/?mail=zoe@example.com&x=1", "http:***"),
+            ("?mail=zoe%40example.com", "***"),
+            ("a@b@c", "***"),
+            ("@", "***"),
+            ("zoe@", "***"),
+            ("@example.com", "***"),
+            ("no address", "no address"),
+            ("", ""),
+        ],
+    )
+    def test_addresses(self, text, shown):
+        """Whatever looks like an address is masked."""
+        assert shown == masked(text)
+
+    @pytest.mark.parametrize("text", ["x" * LONG, "@" * LONG, "x@" * LONG, "<" * LONG, "x " * LONG])
+    def test_long_text(self, text):
+        """A long text is masked in a time that grows with its length, and no faster."""
+        assert len(masked(text)) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("members", "names"),
+    [
+        ({"total": 900}, "total"),
+        ({"page": 1, "nb_per_page": 20}, "page, nb_per_page"),
+        ({"total": None}, "total"),
+        ({"nb_per_page": 0, "total": 0, "page": 0}, "total, page, nb_per_page"),
+    ],
+)
+def test_paging(members, names):
+    """An answer that carries a total or a page, of whatever value, is one of several pages."""
+    error = paging({"success": True, **members}, call=CALL)
+
+    assert isinstance(error, BadData)
+    assert f"the answer carries {names}: the API has begun to page" in str(error)
+
+
+def test_no_paging():
+    """An answer that carries none of them is the whole list."""
+    assert paging({"success": True, "nbData": 1, "Total": 1, "pages": 1}, call=CALL) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, 0), (3, 3), (2**70, 2**70), ("0", 0), ("003", 3), (None, None)]
+)
+def test_declared(count, expected):
+    """The count that is declared is a number, or digits; null declares nothing."""
+    assert expected == declared({"nbData": count}, call=CALL)
+
+
+def test_undeclared():
+    """An answer without nbData declares nothing."""
+    assert declared({"data": []}, call=CALL) is None
+
+
+@pytest.mark.parametrize(
+    "count",
+    [-1, 3.0, True, False, "", "-1", "+1", " 1", "1\n", "3.0", "three", "١", "9" * 19, [], [1], {}],
+)
+def test_no_count(count):
+    """An nbData that is no count is a broken answer."""
+    with pytest.raises(RequestFailed, match="nbData is not a count"):
+        declared({"nbData": count}, call=CALL)
