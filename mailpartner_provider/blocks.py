@@ -6,7 +6,7 @@ from their own texts, and a block in doubt is decoded the exact way, record by r
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from mailpartner_provider.records import (
     SCHEMA,
     Rejected,
     Unsubscribe,
+    extra_fields_of,
     parse_json,
     read_record,
 )
@@ -51,65 +52,80 @@ def decode_block(text: bytes, zone: ZoneInfo) -> Block | None:
 def decode_fast(text: bytes, zone: ZoneInfo) -> Block | None:
     """Decode through Arrow, rows in doubt excepted; None when the whole block is in doubt."""
     columns = read_columns(text)
-    try:
-        read_instants = columns and instants(columns[2], zone)
-    except pa.ArrowInvalid:  # Arrow has zones of its own, and not always this one
+    created = columns and instants(columns.created, zone)
+    raw_records = _parsed(text) if columns and columns.has_unknown_fields else []
+    if columns is None or created is None or raw_records is None:
         return None
-    if columns is None or read_instants is None:
-        return None
-    ids, doubtful_ids = integers(columns[0])
-    created_at, doubtful_instants = read_instants
-    doubtful = either(either(doubtful_ids, doubtful_emails(columns[1])), doubtful_instants)
-    rows = [ids, columns[1], created_at, pa.nulls(len(ids), pa.string())]
+    ids, doubtful_ids = integers(columns.ids)
+    created_at, doubtful_instants = created
+    extra_fields = (
+        pa.array([extra_fields_of(raw) for raw in raw_records], pa.string())
+        if raw_records
+        else pa.nulls(len(ids), pa.string())
+    )
+    arrays = [ids, columns.emails, created_at, extra_fields]
+    unknown = _unknown_fields(raw_records)
+    doubtful = either(either(doubtful_ids, doubtful_emails(columns.emails)), doubtful_instants)
     if doubtful is None:
-        return Block(pa.RecordBatch.from_arrays(rows, schema=SCHEMA), [], frozenset())
-    return _settle(rows, doubtful, text, zone)
+        return Block(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA), [], unknown)
+
+    places = pc.indices_nonzero(doubtful).to_pylist()
+    in_doubt = raw_records or _records_at(places, text, len(ids))
+    if in_doubt is None:
+        return None
+    settled = {place: read_record(in_doubt[place], zone) for place in places}
+    return Block(*_settle(arrays, doubtful, settled), unknown)
 
 
 def decode_exactly(text: bytes, zone: ZoneInfo) -> Block | None:
     """Decode record by record; None when the block is not JSON."""
+    raw_records = _parsed(text)
+    if raw_records is None:
+        return None
+    read = [read_record(raw, zone) for raw in raw_records]
+    rows = [row for row in read if isinstance(row, Unsubscribe)]
+    rejected = [row for row in read if isinstance(row, Rejected)]
+    return Block(_batch(rows), rejected, _unknown_fields(raw_records))
+
+
+def _parsed(text: bytes) -> list[Any] | None:
     try:
-        raw_records = parse_json(f"[{text.decode()}]")
+        raw_records: list[Any] = parse_json(f"[{text.decode()}]")
     except (ValueError, RecursionError):
         return None
-    rows, rejected = [], []
-    unknown: set[str] = set()
-    for raw in raw_records:
-        row = read_record(raw, zone)
-        if isinstance(row, Rejected):
-            rejected.append(row)
-        else:
-            rows.append(row)
-        if isinstance(raw, dict):
-            unknown.update(raw.keys() - FIELDS)
-    return Block(_batch(rows), rejected, frozenset(unknown))
+    return raw_records
 
 
-def _settle(rows: list[pa.Array], doubtful: pa.Array, text: bytes, zone: ZoneInfo) -> Block | None:
-    """Replace the rows in doubt by what their own texts say, the exact way."""
+def _unknown_fields(raw_records: list[Any]) -> frozenset[str]:
+    known = (raw.keys() for raw in raw_records if isinstance(raw, dict))
+    return frozenset().union(*known) - FIELDS
+
+
+def _records_at(places: list[int], text: bytes, count: int) -> dict[int, Any] | None:
+    """Read some of a block's raw records; None when their places cannot be told."""
     texts = text.split(b"}")
-    if len(texts) != len(doubtful) + 1:  # a brace inside a text: which of them ends a record?
+    if len(texts) != count + 1:  # a brace inside a text: which of them ends a record?
         return None
-    settled: list[Unsubscribe] = []
-    rejected: list[Rejected] = []
-    places: list[int] = []
-    for place in pc.indices_nonzero(doubtful).to_pylist():
-        try:
-            row = read_record(parse_json(texts[place].decode().lstrip(", \t\r\n") + "}"), zone)
-        except (ValueError, RecursionError):
-            return None
-        if isinstance(row, Rejected):
-            rejected.append(row)
-        else:
-            settled.append(row)
-            places.append(place)
+    try:
+        return {
+            place: parse_json(texts[place].decode().lstrip(", \t\r\n") + "}") for place in places
+        }
+    except (ValueError, RecursionError):
+        return None
+
+
+def _settle(
+    arrays: list[pa.Array], doubtful: pa.Array, settled: dict[int, Unsubscribe | Rejected]
+) -> tuple[pa.RecordBatch, list[Rejected]]:
+    """Replace the rows in doubt by what they turned out to be, each in its place."""
     sure = pc.invert(doubtful)
-    batch = pa.RecordBatch.from_arrays([row.filter(sure) for row in rows], schema=SCHEMA)
-    if settled:
-        order = pa.concat_arrays([pc.indices_nonzero(sure), pa.array(places, pa.uint64())])
-        both = pa.Table.from_batches([batch, _batch(settled)]).take(pc.sort_indices(order))
-        batch = both.combine_chunks().to_batches()[0]
-    return Block(batch, rejected, frozenset())
+    batch = pa.RecordBatch.from_arrays([array.filter(sure) for array in arrays], schema=SCHEMA)
+    rows = {place: row for place, row in settled.items() if isinstance(row, Unsubscribe)}
+    if rows:
+        order = pa.concat_arrays([pc.indices_nonzero(sure), pa.array(list(rows), pa.uint64())])
+        both = pa.Table.from_batches([batch, _batch(list(rows.values()))])
+        batch = both.take(pc.sort_indices(order)).combine_chunks().to_batches()[0]
+    return batch, [row for row in settled.values() if isinstance(row, Rejected)]
 
 
 def _batch(rows: list[Unsubscribe]) -> pa.RecordBatch:

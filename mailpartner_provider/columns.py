@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import reduce
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -28,20 +29,34 @@ _PLAIN_DAYS = (timedelta(), datetime(2037, 1, 1) - _EPOCH)  # noqa: DTZ001
 _DAY = timedelta(days=1)
 
 
-def _parse_options(id_type: pa.DataType) -> pj.ParseOptions:
+def _parse_options(id_type: pa.DataType, unknown_fields: str) -> pj.ParseOptions:
     record = pa.struct({"id": id_type, "email": pa.string(), "createdAt": pa.string()})
     schema = pa.schema({"data": pa.list_(record)})
-    return pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    return pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior=unknown_fields)
 
 
-_PARSE_OPTIONS = (_parse_options(pa.int64()), _parse_options(pa.string()))
+# From the usual to the odd; a wrong one fails at the first record that it does not fit.
+_PARSE_OPTIONS = tuple(
+    _parse_options(id_type, unknown_fields)
+    for unknown_fields in ("error", "ignore")
+    for id_type in (pa.int64(), pa.string())
+)
 
 
-def read_columns(text: bytes) -> list[pa.Array] | None:
-    """Read ``id`` (integers, or text), ``email`` and ``createdAt`` (text) of a block.
+class Columns(NamedTuple):
+    """What Arrow read: ``id`` (integers, or text), ``email``, ``createdAt`` (text)."""
+
+    ids: pa.Array
+    emails: pa.Array
+    created: pa.Array
+    has_unknown_fields: bool
+
+
+def read_columns(text: bytes) -> Columns | None:
+    """Read the columns of a block.
 
     Reading the block as one list proves that it is one: a block that was cut inside a record or a
-    text does not parse. None when Arrow cannot read it, or finds other fields in it.
+    text does not parse. None when Arrow cannot read it.
     """
     try:
         text.isascii() or text.decode()  # Arrow does not check UTF-8
@@ -60,7 +75,10 @@ def read_columns(text: bytes) -> list[pa.Array] | None:
         if table.num_rows != 1:  # a block that closes its list and opens another
             return None
         records = table.column("data").chunk(0).flatten()
-        return None if records.null_count else list(records.flatten())
+        if records.null_count:
+            return None
+        ids, emails, created = records.flatten()
+        return Columns(ids, emails, created, options.unexpected_field_behavior == "ignore")
     return None
 
 
@@ -86,7 +104,7 @@ def instants(created: pa.Array, zone: ZoneInfo) -> tuple[pa.Array, pa.Array | No
 
     None when Arrow cannot tell which of them are in doubt.
     """
-    clock, odd = _clock_times(created), None
+    clock = _clock_times(created)
     if clock is None:
         return None
     first, last = (
@@ -97,13 +115,11 @@ def instants(created: pa.Array, zone: ZoneInfo) -> tuple[pa.Array, pa.Array | No
         return clock.cast(_UTC), _misread(created, clock)
     if first < _PLAIN_DAYS[0] or last >= _PLAIN_DAYS[1]:
         return None
-    try:
-        name = _constant_offset(_EPOCH + first, _EPOCH + last, zone) or zone.key
-        instants = _in_zone(clock, name, "raise")
-    except pa.ArrowInvalid:  # somebody's clock showed an hour that the zone skipped
-        instants = _in_zone(clock, zone.key, "earliest")
-        odd = pc.not_equal(instants, _in_zone(clock, zone.key, "latest"))
-    return instants, either(odd, _misread(created, clock))
+    offset = _constant_offset(_EPOCH + first, _EPOCH + last, zone)
+    read = _in_zone(clock, offset, zone)
+    if read is None:
+        return None
+    return read[0], either(read[1], _misread(created, clock))
 
 
 def _clock_times(created: pa.Array) -> pa.Array | None:
@@ -121,9 +137,28 @@ def _clock_times(created: pa.Array) -> pa.Array | None:
         return None
 
 
-def _in_zone(clock: pa.Array, name: str, nonexistent: str) -> pa.Array:
-    zoned = pc.assume_timezone(clock, name, ambiguous="earliest", nonexistent=nonexistent)
-    return zoned.cast(_UTC)
+def _in_zone(
+    clock: pa.Array, offset: str | None, zone: ZoneInfo
+) -> tuple[pa.Array, pa.Array | None] | None:
+    """Give the instants, and those whose clock showed an hour that the zone skipped.
+
+    None when Arrow does not know the zone.
+    """
+
+    def instants(nonexistent: str) -> pa.Array:
+        name = offset or zone.key
+        zoned = pc.assume_timezone(clock, name, ambiguous="earliest", nonexistent=nonexistent)
+        return zoned.cast(_UTC)
+
+    try:
+        return instants("raise"), None
+    except pa.ArrowInvalid:
+        pass
+    try:
+        early, late = instants("earliest"), instants("latest")
+    except pa.ArrowInvalid:
+        return None
+    return early, pc.not_equal(early, late)
 
 
 def _constant_offset(first: datetime, last: datetime, zone: ZoneInfo) -> str | None:

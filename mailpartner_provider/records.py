@@ -72,6 +72,12 @@ def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
     return Unsubscribe(identifier, text, created_at, _json(extra) if extra else None)
 
 
+def extra_fields_of(raw: dict[str, Any]) -> str | None:
+    """Give the fields that are not known, as JSON."""
+    extra = {name: value for name, value in raw.items() if name not in FIELDS}
+    return _json(extra) if extra else None
+
+
 def parse_json(text: str) -> Any:
     """Read JSON strictly; a number that a float would change stays text.
 

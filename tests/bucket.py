@@ -16,11 +16,12 @@ REGION = "eu-west-3"
 
 
 class Bucket(MutableMapping[str, bytes]):
-    """One bucket, and what its server was asked: ``PUT /lake/dt=...``."""
+    """One bucket, what its server was asked (``PUT /lake/dt=...``), and what of that it refuses."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.asked: list[str] = []
+        self.refused: set[str] = set()
         self._answer = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(
             "127.0.0.1", 0, self._listen, threaded=True, request_handler=_Quiet
@@ -72,8 +73,13 @@ class Bucket(MutableMapping[str, bytes]):
         return len(list(iter(self)))
 
     def _listen(self, environ: dict[str, Any], start_response: Any) -> Any:
-        self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-        return self._answer(environ, start_response)
+        asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        self.asked.append(asked)
+        if asked not in self.refused:
+            return self._answer(environ, start_response)
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        start_response("403 Forbidden", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
 
 
 class _Quiet(WSGIRequestHandler):

@@ -72,6 +72,7 @@ def bucket(lake_bucket, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(lake_bucket.connection))
     lake_bucket.clear()
     lake_bucket.asked.clear()
+    lake_bucket.refused.clear()
     return lake_bucket
 
 

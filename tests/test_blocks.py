@@ -233,6 +233,30 @@ def test_agree_on_named_records(record):
     both(f"{record},{USUAL}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1", "007", "-0", "-007", "", "-", "+1", " 1", "1 ", "1\\n", "\\n1", "1.0", "1e3", "١٢", "１",
+     "9" * 18, "9" * 19, "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+     "-9223372036854775809", pytest.param("0" * 30 + "7", id="many zeros"),
+     pytest.param("9" * 5000, id="long")],
+)  # fmt: skip
+def test_agree_on_ids_as_text(text):
+    """They agree on ids that are text, whatever it says."""
+    record, usual = f'{{"id":"{text}","email":"a"}}', '{"id":"8","email":"b"}'
+    both(record)
+    both(f"{usual},{record}")
+    both(f"{record},{usual},{USUAL}")
+
+
+@pytest.mark.parametrize(
+    "text", ["2015-02-30 10:19:45", "2015-07-20 10:19:45", "1969-12-31 10:00:00"]
+)
+@pytest.mark.parametrize("other", ["soon", "", "2015-07-20T10:19:45", "2015-07-20 10:19:45Z"])
+def test_agree_on_mixed_clock_times(text, other):
+    """They agree where plain clock times, and what only looks so, stand among others."""
+    both(f"{created(text)},{created(other)},{USUAL}")
+
+
 # What a block is ----------------------------------------------------------------------------------
 
 
@@ -347,16 +371,25 @@ def test_doubt(text):
     assert 3 == exact.received
 
 
-@pytest.mark.parametrize("between", [",", " ,", "\n,", ", ", "\t,\n"])
-@pytest.mark.parametrize("email", ["a},b", "},", "}", "{", "},{", "a} ,b", "a}\\n,b", "\\u007d,"])
-@pytest.mark.parametrize("doubtful", ['"2026-03-29 02:30:00"', '"soon"'])
+@pytest.mark.parametrize("between", [",", " ,", "\n,"])
+@pytest.mark.parametrize("email", ["a},b", "},", "}", "{", "},{", "a} ,b", "\\u007d,"])
+@pytest.mark.parametrize("doubtful", range(1, 4))
 def test_braces_in_addresses(between, email, doubtful):
     """A brace in an address is not taken for the end of a record when a doubt is settled."""
-    records = [f'{{"id":{n},"email":"a","createdAt":{doubtful}}}' for n in range(4)]
-    records[0] = f'{{"id":0,"email":"{email}","createdAt":"2015-07-20 10:19:45"}}'
+    clock_times = ["2015-07-20 10:19:45"] * 4
+    clock_times[doubtful] = "2026-03-29 02:30:00"
+    emails = [email, *"abc"]
+    records = [
+        f'{{"id":{n},"email":"{emails[n]}","createdAt":"{clock_times[n]}"}}' for n in range(4)
+    ]
     _, exact = both(f"{records[0]},{records[1]},{records[2]}{between}{records[3]}")
 
     assert [0, 1, 2, 3] == exact.batch.column("id").to_pylist()
+
+
+def test_brace_and_null():
+    """A brace in an address does not make up for a record that has none."""
+    both(f'{{"id":1,"email":"a}},b"}},{USUAL},null')
 
 
 def test_unknown_fields():

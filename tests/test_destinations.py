@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import fsspec
 import pytest
 
 from mailpartner_provider.destinations import LocalFolder, ObjectStore, digest
+from tests.conftest import files, land
 
 HOLD_SCRATCH = """
 import tempfile, time
@@ -250,9 +252,8 @@ class TestErrors:
     @pytest.fixture
     def blocked(self, tmp_path):
         """A local destination, and a file where its folders should be."""
-        for name in ("lake/a", "lake/_receipts"):
-            (tmp_path / name).parent.mkdir(exist_ok=True)
-            (tmp_path / name).write_bytes(b"")
+        (tmp_path / "lake").mkdir()
+        (tmp_path / "lake" / "a").write_bytes(b"")
         return LocalFolder(tmp_path / "lake")
 
     @pytest.mark.parametrize(
@@ -289,6 +290,21 @@ class TestErrors:
 
         with pytest.raises(OSError, match=f"cannot write {place}"), LocalFolder(place).scratch():
             pass
+
+    def test_full(self, api, lake):
+        """A disk that takes no more leaves the old partition, and is named."""
+        land(lake)
+        before = files(lake)
+        api.unsubscribes = [{"id": key, "email": f"{key}@example.com"} for key in range(50_000)]
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        try:
+            with pytest.raises(OSError, match=f"^cannot write scratch files in {lake}/"):
+                land(lake)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        assert before == files(lake)
 
 
 def test_digest(tmp_path):

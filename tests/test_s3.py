@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from datetime import timedelta
@@ -139,6 +140,35 @@ class TestAllOrNothing:
             task.execute({})
 
         assert {} == dict(bucket)
+
+    def test_refused_partition(self, api, bucket):
+        """A refused PUT of the partition leaves the bucket as it was, and is named."""
+        land(LAKE)
+        before = dict(bucket)
+        api.unsubscribes = THREE[:2]
+        bucket.refused.add(f"PUT /lake/{PARTITION}")
+
+        with pytest.raises(OSError, match=f"^cannot write s3://lake/{PARTITION}: Access Denied$"):
+            land(LAKE)
+
+        assert before == dict(bucket)
+
+    def test_refused_receipt(self, api, bucket):
+        """A refused PUT of the receipt, which comes last, is mended by the next run."""
+        land(LAKE)
+        api.unsubscribes = THREE[:2]
+        bucket.refused.add(f"PUT /lake/{RECEIPT}")
+        with pytest.raises(OSError, match=f"^cannot write s3://lake/{RECEIPT}: Access Denied$"):
+            land(LAKE)
+        bucket.refused.clear()
+
+        receipt = land(LAKE)
+
+        assert receipt == receipt_of(bucket)
+        assert (2, hashlib.sha256(bucket[PARTITION]).hexdigest()) == (
+            receipt["rows"],
+            receipt["sha256"],
+        )
 
     def test_missing_bucket(self, api, bucket, log):
         """A bucket that does not exist is named, in an error of one line."""

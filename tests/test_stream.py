@@ -353,6 +353,8 @@ class TestEnvelope:
             '{"success":true,"data":[{}]', '{"success":true,"data":[]}}',
             '{"success":true,"data":[]}{}', '{"success":true,"data":[]},',
             '{"success":true,"data":[]}\0', '\0{"success":true,"data":[]}', '{"success":true}//',
+            '{"data":[],\x0b"success":true}', '\x0c{"data":[],"success":true}',
+            '{"data":[{}\x1c,{}],"success":true}', '{"data":[],"success"\x85:true}',
             '\ufeff\ufeff{"success":true}', '{"x":NaN}', '{"x":01}', '{"x":1.}', '{"x":1e}',
             '{"x":-}', '{"x":1.,"y":2}', '{"x":"\n"}', '{"x":"\\x"}', '{"x":"\\u12"}',
             '{"x":\xa01}', '{"x":tru}', '{"success":true,"success":true}', '{"x":1,"x":1}',
