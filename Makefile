@@ -10,10 +10,10 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test check constraints clean
+.PHONY: help demo test test-engines check bench constraints clean
 
 help:  ## show these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(VENV)/ready  ## land two days of a suppression list with a real Airflow, and look at them
 	@$(RUN) -m demo.run
@@ -21,10 +21,18 @@ demo: $(VENV)/ready  ## land two days of a suppression list with a real Airflow,
 test: $(VENV)/ready  ## run all tests
 	$(RUN) -m pytest
 
+test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
+	$(RUN) -m pytest -m engine
+
 check: $(VENV)/ready  ## lint, format, types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchmarks/RESULTS.md
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
+	$(RUN) -m benchmarks.run --write
 
 constraints:  ## pin the newest versions that go together, for both lines of Airflow
 	$(MAKE) constraints/airflow-3.3.txt constraints/airflow-2.11.txt --always-make
@@ -35,7 +43,7 @@ constraints/%.txt: | .venv-uv/bin/uv
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | .venv-uv/bin/uv pip compile --quiet --upgrade \
 	  --universal --python-version 3.10 --no-annotate --no-emit-index-url \
 	  --custom-compile-command 'make constraints' \
-	  --extra s3 --group test --group check --constraint /dev/stdin \
+	  --extra s3 --group test --group check --group bench --group engines --constraint /dev/stdin \
 	  pyproject.toml --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
@@ -50,4 +58,4 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands made
-	rm -rf .venv-* .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

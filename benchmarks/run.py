@@ -25,14 +25,15 @@ PEERS = ("pandas", "polars", "DuckDB", "dlt")
 FLOOR = ("parse, then write", "read and throw away")
 DLT_LIMIT = 1_000_000  # beyond, it takes minutes
 
-Costs = dict[tuple[str, str], dict[str, float]]
-
 
 class Job(NamedTuple):
     """One way to go, over one list."""
 
     way: str
     file: str
+
+
+Costs = dict[Job, dict[str, float]]
 
 
 def main() -> None:
@@ -60,6 +61,7 @@ def main() -> None:
     text = "\n".join(
         [
             headline(given.rounds),
+            startup_table(),
             *(size_table(costs, size, lists[size]) for size in given.sizes),
             awkward_table(costs, awkward, given.awkward),
             curve_table(costs, {size: lists[size] for size in sorted(given.curve)}),
@@ -71,10 +73,10 @@ def main() -> None:
         draw(costs, max(given.sizes), lists[max(given.sizes)], lists.get(DLT_LIMIT))
 
 
-def measure(jobs: list[Job], rounds: int) -> Costs:
+def measure(jobs: list[Job], rounds: int, folder: Path = CACHE) -> Costs:
     """Do every job in turn, several times; give the median of each figure."""
     figures: dict[Job, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    with serving(CACHE) as address:
+    with serving(folder) as address:
         for turn in range(rounds):
             for job in jobs:
                 print(f"round {turn + 1} of {rounds}: {job.way}, {job.file}", file=sys.stderr)
@@ -88,7 +90,7 @@ def measure(jobs: list[Job], rounds: int) -> Costs:
 
 def go(job: Job, address: str) -> dict[str, float]:
     """Go one way in a new process."""
-    folder = tempfile.mkdtemp(dir=CACHE)
+    folder = tempfile.mkdtemp(prefix="mailpartner-bench-")
     command = [sys.executable, "-m", "benchmarks.ways", job.way, f"{address}/{job.file}", folder]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
@@ -164,6 +166,28 @@ def curve_table(costs: Costs, files: dict[int, str]) -> str:
         ),
     ]
     return "\n".join(rows) + "\n"
+
+
+def startup_table(processes: int = 5) -> str:
+    """Lay out what the provider costs before there is a list."""
+    command = [sys.executable, "-m", "benchmarks.startup"]
+    outputs = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        for _ in range(processes)
+    ]
+    costs = [json.loads(output) for output in outputs]
+    import_ms, modules, heavy, short_ms = (
+        statistics.median(cost[name] for cost in costs)
+        for name in ("import_ms", "modules", "heavy_modules", "short_ms")
+    )
+    return (
+        "## Before there is a list\n\n"
+        "| what | |\n| --- | --: |\n"
+        f"| importing the operator, over what a DAG file imports anyway | {import_ms:.1f} ms |\n"
+        f"| modules that it adds | {modules:.0f} |\n"
+        f"| of pyarrow, pandas, numpy, requests among them | {heavy:.0f} |\n"
+        f"| landing a thousand records, once all is warm | {short_ms:.1f} ms |\n"
+    )
 
 
 def above_idle(cost: dict[str, float]) -> float:

@@ -155,10 +155,9 @@ class UnsubscribeStream:
         refusal = envelope.refusal(seen, call=CALL, mask=self._mask)
         if refusal or (refusal := envelope.paging(seen, call=CALL)):
             raise refusal
-        declared = self.declared
-        if not isinstance(seen.get("data", None), list) and not (
-            seen.get("data") is None and declared == 0
-        ):
+        data, declared = seen.get("data"), self.declared
+        is_empty = data is None and declared == 0
+        if not is_empty and not isinstance(data, list):
             raise broken("it has no list of records, and does not declare that there are none")
         if declared is not None and self.received < declared:
             raise RequestFailed(

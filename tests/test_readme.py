@@ -172,6 +172,23 @@ def test_read_with_duckdb(two_days):
     assert isinstance(found[0][0], date)
 
 
+@pytest.mark.engine
+def test_read_with_spark(two_days):
+    """Spark counts one day, and sees neither receipts nor quarantine."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+    code = in_days_of(block("python", "spark.read"))
+    session = builder.getOrCreate()
+    try:
+        count = eval(code, {"spark": session})
+    finally:
+        session.stop()
+
+    assert 3 == count
+
+
 def test_links():
     """Every file that README links to is there."""
     links = re.findall(r"\]\(([\w./-]+)\)", README)
@@ -184,5 +201,5 @@ def test_commands():
     """Every make target that README names is one."""
     makefile = (Path(__file__).parents[1] / "Makefile").read_text()
 
-    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+    for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE)

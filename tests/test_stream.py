@@ -209,7 +209,7 @@ BLOCK_SIZES = st.sampled_from([1, 3, 40, 100, 200, 400, BLOCK_BYTES])
 
 
 class TestAlways:
-    @settings(STEADY, max_examples=300)
+    @settings(STEADY, max_examples=200)
     @given(st.data(), GOOD_ANSWERS, BLOCK_SIZES)
     def test_good(self, data, body, block_bytes):
         """A good answer gives its records, however it is written and cut."""
@@ -273,7 +273,7 @@ class TestCuts:
     @pytest.mark.parametrize(
         "trap", ["},{", "},", '"},{"', "\\},{", "]},{", '}],"data":[{', '"data":[', "]}", "},\n{"]
     )
-    @pytest.mark.parametrize("block_bytes", [30, 60, 90, 150])
+    @pytest.mark.parametrize("block_bytes", [60, 90, 150])
     def test_texts(self, trap, block_bytes):
         """A text that looks like the end of a record does not cut it in two."""
         records = [{"id": n, "email": f"{trap * (n % 9)}@example.com"} for n in range(40)]
@@ -301,7 +301,7 @@ class TestCuts:
     @pytest.mark.parametrize("tail", ['"x":{"y":{},"z":[{},{}]}', '"x":[{"id":9,"email":"a"},{}]'])
     def test_members_after_the_list(self, tail):
         """What follows on the list is not taken for records."""
-        for block_bytes in range(1, 120):
+        for block_bytes in range(1, 120, 2):
             body = f'{{"success":true,"data":[{{"id":1,"email":"a"}},{{}}],{tail}}}'.encode()
 
             assert_read_right(body, [body], block_bytes)

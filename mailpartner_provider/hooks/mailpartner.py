@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,8 @@ from mailpartner_provider.stream import CALL, UnsubscribeStream
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from mailpartner_provider.blocks import Block
 
 DEFAULT_TIMEZONE = "Europe/Paris"
 TRIES = 4
@@ -113,6 +116,8 @@ class MailPartnerHook(BaseHook):
             return False, str(error)
         except Exception as error:
             return False, f"The connection cannot be used ({type(error).__name__})"
+        if credits.balance is None:
+            return True, "Connected to Mail Partner, which does not tell the balance"
         left = f"{credits.credit_mail} mail credits, balance {credits.balance} {credits.currency}"
         return True, f"Connected to Mail Partner: {left}"
 
@@ -137,15 +142,12 @@ class MailPartnerHook(BaseHook):
         :raises RequestFailed: the answer broke; tried again only while nothing was yielded
         :raises BadData: the API has begun to page
         """
-        stream, blocks, first = self.attempts()(self._begin, timezone)
-        reasons: Counter[str] = Counter()
-        while first is not None:
-            reasons.update(rejected.reason for rejected in first.rejected)
-            yield first.batch
-            first = next(blocks, None)
-        if reasons:
-            self.log.warning("Left out records that cannot be rows: %s", dict(reasons))
-        self.log.info("Received %d of %s declared", stream.received, stream.declared)
+
+        def begin() -> Iterator[Block]:
+            blocks = iter(self.fetch_unsubscribes(timezone))
+            return chain([first], blocks) if (first := next(blocks, None)) else blocks
+
+        yield from self._batches(self.attempts()(begin))
 
     def get_df(self, timezone: str = DEFAULT_TIMEZONE) -> pd.DataFrame:
         """Fetch the suppression list as a DataFrame with Arrow-backed types, columns as above."""
@@ -155,8 +157,8 @@ class MailPartnerHook(BaseHook):
         from mailpartner_provider.records import SCHEMA
 
         def fetch() -> pa.Table:
-            blocks = self.fetch_unsubscribes(timezone)
-            return pa.Table.from_batches([block.batch for block in blocks], schema=SCHEMA)
+            blocks = iter(self.fetch_unsubscribes(timezone))
+            return pa.Table.from_batches(list(self._batches(blocks)), schema=SCHEMA)
 
         frame: pd.DataFrame = self.attempts()(fetch).to_pandas(types_mapper=pd.ArrowDtype)
         return frame
@@ -242,10 +244,14 @@ class MailPartnerHook(BaseHook):
             text = text.replace(form, "***")
         return text
 
-    def _begin(self, timezone: str) -> tuple[UnsubscribeStream, Iterator[Any], Any]:
-        stream = self.fetch_unsubscribes(timezone)
-        blocks = iter(stream)
-        return stream, blocks, next(blocks, None)
+    def _batches(self, blocks: Iterator[Block]) -> Iterator[pa.RecordBatch]:
+        """Give the rows of blocks; say in the end how many records could not be rows."""
+        reasons: Counter[str] = Counter()
+        for block in blocks:
+            reasons.update(rejected.reason for rejected in block.rejected)
+            yield block.batch
+        if reasons:
+            self.log.warning("Left out records that cannot be rows: %s", dict(reasons))
 
     def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
         """Decide how long to wait before the next try: what the API asked for, else backoff."""

@@ -120,6 +120,14 @@ class TestTestConnection:
             "Connected to Mail Partner: 269082 mail credits, balance 10225.119 EUR",
         ) == MailPartnerHook().test_connection()
 
+    def test_without_balance(self, api):
+        """An account whose balance the API does not tell is good as well."""
+        api.script(Answer({"success": True, "user": {"username": "anne@example.com"}}))
+
+        assert (True, "Connected to Mail Partner, which does not tell the balance") == (
+            MailPartnerHook().test_connection()
+        )
+
     def test_wrong_key(self, api, monkeypatch):
         """A wrong key is told by what to mend, without the key."""
         connect(monkeypatch, api, password="wrong-key")
@@ -208,7 +216,8 @@ class TestUnsubscribes:
         api.unsubscribes = [*THREE, {"id": 4}]
 
         assert 3 == sum(batch.num_rows for batch in MailPartnerHook().unsubscribe_batches())
-        assert "email is missing" in log()
+        assert 3 == len(MailPartnerHook().get_df())
+        assert 2 == log().count("Left out records that cannot be rows: {'email is missing': 1}")
 
     def test_frame(self, api):
         """The DataFrame has Arrow-backed types, and starts again when an answer broke midway."""

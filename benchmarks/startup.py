@@ -1,0 +1,62 @@
+"""What the provider costs before there is a list: importing it, and landing a short one.
+
+Prints JSON: the milliseconds and modules that importing the operator adds to those that an Airflow
+DAG file has loaded anyway, and the milliseconds of landing a thousand records once all is warm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+SHORT = 1000
+HEAVY = {"numpy", "pandas", "pyarrow", "requests"}
+
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="mailpartner-bench-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+def main() -> None:
+    """Measure in this process, which has imported nothing yet."""
+    from airflow.sdk import DAG, Asset, BaseOperator
+
+    before = set(sys.modules)
+    began = time.perf_counter()
+    import mailpartner_provider.operators.unsubscribe_to_parquet
+
+    import_ms = 1000 * (time.perf_counter() - began)
+    added = sorted(set(sys.modules) - before)
+    cost = {
+        "import_ms": import_ms,
+        "modules": len(added),
+        "heavy_modules": len(HEAVY & {name.partition(".")[0] for name in added}),
+        "short_ms": land_short(),
+    }
+    print(json.dumps(cost), file=sys.__stdout__)
+
+
+def land_short() -> float:
+    """Land a short list several times; give the median."""
+    from benchmarks.ways import KEY, mailpartner_provider
+    from mailpartner_provider.testing.lists import make_unsubscribes
+    from mailpartner_provider.testing.server import StandIn
+
+    land = mailpartner_provider()
+    people = make_unsubscribes(SHORT, first=datetime(2023, 1, 1), last=datetime(2026, 11, 1))  # noqa: DTZ001
+    seconds = []
+    with StandIn(people, key=KEY) as api, tempfile.TemporaryDirectory() as folder:
+        for turn in range(6):
+            began = time.perf_counter()
+            land(api.url, Path(folder) / str(turn))
+            seconds.append(time.perf_counter() - began)
+    return 1000 * statistics.median(seconds[1:])
+
+
+if __name__ == "__main__":
+    main()
