@@ -69,8 +69,10 @@ def main() -> None:
     )
     print(text)
     if given.write:
+        largest = max(given.sizes)
         (FOLDER / "RESULTS.md").write_text(text)
-        draw(costs, max(given.sizes), lists[max(given.sizes)], lists.get(DLT_LIMIT))
+        show_in_readme(text.splitlines()[2], size_table(costs, largest, lists[largest]))
+        draw(costs, largest, lists[largest])
 
 
 def measure(jobs: list[Job], rounds: int, folder: Path = CACHE) -> Costs:
@@ -195,7 +197,16 @@ def above_idle(cost: dict[str, float]) -> float:
     return (cost["peak_bytes"] - cost["idle_bytes"]) / 2**20
 
 
-def draw(costs: Costs, size: int, file: str, dlt_file: str | None) -> None:
+def show_in_readme(made: str, table: str) -> None:
+    """Put one table between the marks in README, under the picture."""
+    readme = FOLDER.parent / "README.md"
+    head, mark, rest = readme.read_text().partition("<!-- figures -->\n")
+    _, end, tail = rest.partition("<!-- end of figures -->\n")
+    rows = "\n".join(table.splitlines()[2:])
+    readme.write_text(f"{head}{mark}{rows}\n\n{made}\n{end}{tail}")
+
+
+def draw(costs: Costs, size: int, file: str) -> None:
     """Draw two bars a way, time and memory, at the largest size."""
     from matplotlib import pyplot
 

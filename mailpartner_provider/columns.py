@@ -145,17 +145,17 @@ def _in_zone(
     None when Arrow does not know the zone.
     """
 
-    def instants(nonexistent: str) -> pa.Array:
-        name = offset or zone.key
+    def instants(name: str, nonexistent: str) -> pa.Array:
         zoned = pc.assume_timezone(clock, name, ambiguous="earliest", nonexistent=nonexistent)
         return zoned.cast(_UTC)
 
+    for name in filter(None, (offset, zone.key)):
+        try:
+            return instants(name, "raise"), None
+        except pa.ArrowInvalid:  # an older Arrow knows no offsets; or an hour was skipped
+            continue
     try:
-        return instants("raise"), None
-    except pa.ArrowInvalid:
-        pass
-    try:
-        early, late = instants("earliest"), instants("latest")
+        early, late = instants(zone.key, "earliest"), instants(zone.key, "latest")
     except pa.ArrowInvalid:
         return None
     return early, pc.not_equal(early, late)

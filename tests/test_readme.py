@@ -189,6 +189,17 @@ def test_read_with_spark(two_days):
     assert 3 == count
 
 
+def test_figures():
+    """The figures are those of the last measurement."""
+    figures = README.partition("<!-- figures -->\n")[2].partition("<!-- end of figures -->")[0]
+    table, _, made = figures.strip().partition("\n\n")
+    results = (Path(__file__).parents[1] / "benchmarks" / "RESULTS.md").read_text()
+
+    assert "mailpartner-provider" in table
+    assert table in results
+    assert made in results
+
+
 def test_links():
     """Every file that README links to is there."""
     links = re.findall(r"\]\(([\w./-]+)\)", README)

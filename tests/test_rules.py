@@ -132,7 +132,7 @@ class TestRule2Reconciled:
         api.script(Answer({"success": True, "data": THREE}))
 
         assert land(lake)["declared"] is None
-        assert "declared no count" in log()
+        assert "declared no count (nbData): nothing says that it is whole" in log()
 
 
 class TestRule3DayOfTheRun:

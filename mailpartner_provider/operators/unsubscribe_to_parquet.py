@@ -149,7 +149,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
     def _report(self, receipt: Receipt) -> None:
         if receipt.declared is None:
-            self.log.warning("The answer declared no count (nbData), so nothing vouches for its")
+            self.log.warning("The answer declared no count (nbData): nothing says that it is whole")
         elif receipt.received > receipt.declared:
             self.log.warning(
                 "The answer declared %d records and held %d; all of them were landed",
@@ -174,11 +174,12 @@ class _Progress:
     def __init__(self, say: Callable[..., None], seconds: float) -> None:
         self._say = say
         self._seconds = seconds
-        self._began: float | None = None
-        self._said = 0.0
+        self._stream: UnsubscribeStream | None = None
+        self._began = self._said = 0.0
 
     def report(self, stream: UnsubscribeStream, now: float) -> None:
-        if self._began is None or stream.received == 0:
+        if stream is not self._stream:  # the first try, or another one
+            self._stream = stream
             self._began = self._said = now
         if now - self._said < self._seconds:
             return
