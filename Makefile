@@ -41,7 +41,7 @@ constraints/airflow-3.3.txt: AIRFLOW_VERSION := 3.3.2
 constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
 constraints/%.txt: | .venv-uv/bin/uv
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | .venv-uv/bin/uv pip compile --quiet --upgrade \
-	  --universal --python-version 3.10 --no-annotate --no-emit-index-url \
+	  --universal --python-version 3.10 --no-annotate \
 	  --custom-compile-command 'make constraints' \
 	  --extra s3 --group test --group check --group bench --group engines --constraint /dev/stdin \
 	  pyproject.toml --output-file $@

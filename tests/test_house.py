@@ -15,6 +15,8 @@ PACKAGE = Path(mailpartner_provider.__file__).parent
 MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 PURE = [
     "blocks.py",
+    "columns.py",
+    "credits.py",
     "envelope.py",
     "errors.py",
     "partitions.py",

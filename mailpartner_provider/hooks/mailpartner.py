@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from mailpartner_provider import envelope
 from mailpartner_provider.compat import mask_secret
+from mailpartner_provider.credits import Credits, read_credits
 from mailpartner_provider.errors import LandingStopped, MailPartnerError, RequestFailed
 from mailpartner_provider.get_provider_info import (
     CONN_FIELDS,
@@ -47,15 +46,6 @@ MAX_WAITING_SECONDS = 150.0
 
 _backoff = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
 _SMALL_ANSWER_BYTES = 2**20
-
-
-@dataclass(frozen=True)
-class Credits:
-    """What an account has left; None where the API does not say."""
-
-    credit_mail: int | None
-    balance: Decimal | None
-    currency: str | None
 
 
 class MailPartnerHook(BaseHook):
@@ -111,7 +101,7 @@ class MailPartnerHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Call ``GET /me`` and say what the account has left, or what to mend."""
         try:
-            credits = _credits(self._ask("me"))
+            credits = read_credits(self._ask("me"))
         except MailPartnerError as error:
             return False, str(error)
         except Exception as error:
@@ -127,7 +117,7 @@ class MailPartnerHook(BaseHook):
         :raises RequestRefused: the API says no
         :raises RequestFailed: four tries broke on the way
         """
-        return self.attempts()(lambda: _credits(self._ask("me")))
+        return self.attempts()(lambda: read_credits(self._ask("me")))
 
     def unsubscribe_batches(self, timezone: str = DEFAULT_TIMEZONE) -> Iterator[pa.RecordBatch]:
         """Stream the suppression list as record batches, in memory that does not grow with it.
@@ -287,18 +277,3 @@ def _members(answer: Download) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
-
-
-def _credits(members: dict[str, Any]) -> Credits:
-    left = members.get("credits")
-    left = left if isinstance(left, dict) else {}
-    credit_mail, currency = left.get("creditMail"), left.get("currency")
-    try:
-        balance = Decimal(str(left["balance"]))
-    except (KeyError, InvalidOperation):
-        balance = None
-    return Credits(
-        credit_mail=credit_mail if isinstance(credit_mail, int) else None,
-        balance=balance,
-        currency=currency if isinstance(currency, str) else None,
-    )

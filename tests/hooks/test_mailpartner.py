@@ -13,9 +13,10 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpartner_provider.credits import Credits
 from mailpartner_provider.errors import RequestFailed, RequestRefused
 from mailpartner_provider.hooks.connection import key_forms, read_base_url
-from mailpartner_provider.hooks.mailpartner import Credits, MailPartnerHook
+from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.records import SCHEMA
 from mailpartner_provider.testing.server import Answer
 from tests.conftest import THREE, at_once, connect, listing

@@ -1,0 +1,31 @@
+"""What an account has left, as ``GET /me`` tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+
+class Credits(NamedTuple):
+    """What an account has left; None where the API does not say."""
+
+    credit_mail: int | None
+    balance: Decimal | None
+    currency: str | None
+
+
+def read_credits(members: Mapping[str, Any]) -> Credits:
+    """Type the answer; the API writes the balance as text, to keep it exact."""
+    left = members.get("credits")
+    left = left if isinstance(left, dict) else {}
+    credit_mail, currency = left.get("creditMail"), left.get("currency")
+    try:
+        balance = Decimal(str(left["balance"]))
+    except (KeyError, InvalidOperation):
+        balance = None
+    return Credits(
+        credit_mail=credit_mail if isinstance(credit_mail, int) else None,
+        balance=balance,
+        currency=currency if isinstance(currency, str) else None,
+    )
