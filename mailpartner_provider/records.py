@@ -62,7 +62,7 @@ def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
     if not email.strip():
         return Rejected("email is blank", raw)
 
-    extra = {name: value for name, value in raw.items() if name not in FIELDS}
+    extra = _unknown_fields(raw)
     text = _SURROGATE.sub("\ufffd", email)  # UTF-8 cannot carry half of a surrogate pair
     if text != email:
         extra["email"] = email
@@ -74,7 +74,7 @@ def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
 
 def extra_fields_of(raw: dict[str, Any]) -> str | None:
     """Give the fields that are not known, as JSON."""
-    extra = {name: value for name, value in raw.items() if name not in FIELDS}
+    extra = _unknown_fields(raw)
     return _json(extra) if extra else None
 
 
@@ -85,6 +85,10 @@ def parse_json(text: str) -> Any:
     :raises RecursionError: it is nested too deeply
     """
     return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
+
+
+def _unknown_fields(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name not in FIELDS}
 
 
 class _ExactNumber(str):

@@ -1,35 +1,20 @@
-"""A server on loopback that behaves like the API, real files, and an Airflow home of our own."""
+"""A server on loopback that behaves like the API, and real files."""
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
-import shutil
-import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-HOME = Path(tempfile.mkdtemp(prefix="mailpartner-tests-"))
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-os.environ.pop("AIRFLOW__CORE__UNIT_TEST_MODE", None)  # it would hide Airflow 3's empty intervals
-os.environ.update(
-    AIRFLOW_HOME=str(HOME),
-    AIRFLOW__CORE__LOAD_EXAMPLES="False",
-    AIRFLOW__CORE__DAGS_FOLDER=str(HOME / "dags"),
-    AIRFLOW__CORE__UNIT_TEST_MODE="False",
-    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
-)
+import pyarrow.parquet as pq
+import pytest
 
-import pyarrow.parquet as pq  # noqa: E402 - Airflow reads its settings when first imported
-import pytest  # noqa: E402
-
-from mailpartner_provider.operators.unsubscribe_to_parquet import (  # noqa: E402
+from mailpartner_provider.operators.unsubscribe_to_parquet import (
     UnsubscribeToParquetOperator,
 )
-from mailpartner_provider.testing.server import Answer, StandIn  # noqa: E402
+from mailpartner_provider.testing.server import Answer, StandIn
 
 PARIS = ZoneInfo("Europe/Paris")
 TODAY = datetime.now(PARIS).date()

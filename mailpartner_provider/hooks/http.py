@@ -50,13 +50,11 @@ class Session(requests.Session):
         for scheme in ("https://", "http://"):
             self.mount(scheme, _TimingAdapter(timeouts))
 
-    def request(  # type: ignore[override]
-        self, method: str, url: str, *args: Any, **kwargs: Any
-    ) -> requests.Response:
-        url = urljoin(f"{self.base_url}/", url)
-        if _origin(url) != _origin(self.base_url):
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        request.url = urljoin(f"{self.base_url}/", str(request.url))
+        if _origin(request.url) != _origin(self.base_url):
             raise RequestRefused("this session carries the API key, which no other host must see")
-        return super().request(method, url, *args, **kwargs)
+        return super().prepare_request(request)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
-from tests.conftest import HOME, PARIS, TODAY
+from tests import HOME
+from tests.conftest import PARIS, TODAY
 
 FIVE_DAYS_AGO = TODAY - timedelta(days=5)
 NOON = datetime.combine(TODAY, time(12), PARIS)

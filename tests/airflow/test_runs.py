@@ -14,9 +14,10 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from mailpartner_provider.hooks.connection import key_forms
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.server import Answer
+from tests import HOME
 from tests.airflow.conftest import FIVE_DAYS_AGO, NOON, Step, dag_of, midnight
 from tests.airflow.runs import AIRFLOW, run_by_hand, run_by_scheduler
-from tests.conftest import HOME, THREE, TODAY, YESTERDAY, at_once, files, land, listing, operator
+from tests.conftest import THREE, TODAY, YESTERDAY, at_once, files, land, listing, operator
 
 airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no such runs")
 partitioned_runs = pytest.mark.skipif(AIRFLOW < (3, 2), reason="partitions came with Airflow 3.2")
@@ -34,7 +35,9 @@ def landing(destination, **arguments):
 
 
 def pull_into(pulled):
-    pull = lambda context: pulled.append(context["ti"].xcom_pull(task_ids="land"))  # noqa: E731
+    def pull(context):
+        pulled.append(context["ti"].xcom_pull(task_ids="land"))
+
     return Step(task_id="hear", does=pull)
 
 
