@@ -54,7 +54,8 @@ def two_days(api, tmp_path, monkeypatch):
 
 def in_days_of(text: str) -> str:
     """Replace README's two days by yesterday and today."""
-    return text.replace("2026-11-22", str(YESTERDAY)).replace("2026-11-23", str(TODAY))
+    days = {"2026-11-22": str(YESTERDAY), "2026-11-23": str(TODAY)}
+    return re.sub("|".join(days), lambda found: days[found[0]], text)
 
 
 def test_tree(two_days):
