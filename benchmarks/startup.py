@@ -50,7 +50,7 @@ def land_short() -> float:
     land = mailpartner_provider()
     people = make_unsubscribes(SHORT, first=FIRST, last=LAST)
     seconds = []
-    with StandIn(people, key=KEY) as api, tempfile.TemporaryDirectory() as folder:
+    with StandIn(list(people), key=KEY) as api, tempfile.TemporaryDirectory() as folder:
         for turn in range(6):
             began = time.perf_counter()
             land(api.url, Path(folder) / str(turn))

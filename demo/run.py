@@ -65,16 +65,16 @@ def account() -> Iterator[tuple[str, str, Callable[[], None]]]:
         return
     last = datetime.now(PARIS).replace(tzinfo=None)
     people = make_unsubscribes(COUNT, first=last - timedelta(days=365 * YEARS), last=last)
-    with StandIn(people) as api:
+    with StandIn(list(people)) as api:
         say(f"A stand-in for the Mail Partner API serves {COUNT} made-up unsubscribes")
 
         def next_day() -> None:
             """Remove some people, as support does on request, and let others opt out."""
             added = make_unsubscribes(120, first=last - timedelta(minutes=9), last=last, seed=20)
-            highest = api.unsubscribes[-1]["id"]
+            highest = max(record["id"] for record in api.unsubscribes)
             fresh = [{**record, "id": highest + record["id"]} for record in added]
-            del api.unsubscribes[::250]
-            api.unsubscribes.extend(fresh)
+            stay = [record for n, record in enumerate(api.unsubscribes) if n % 250]
+            api.unsubscribes = stay + fresh
 
         yield api.url, api.key, next_day
 

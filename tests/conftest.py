@@ -14,7 +14,8 @@ import pytest
 from mailpartner_provider.operators.unsubscribe_to_parquet import (
     UnsubscribeToParquetOperator,
 )
-from mailpartner_provider.testing.server import Answer, StandIn
+from mailpartner_provider.testing.answers import Answer
+from mailpartner_provider.testing.server import StandIn
 
 PARIS = ZoneInfo("Europe/Paris")
 TODAY = datetime.now(PARIS).date()
@@ -29,11 +30,10 @@ THREE = [
 
 
 @pytest.fixture
-def api(monkeypatch):
+def api(mailpartner_api):
     """The API with an account of three unsubscribes, and a connection to it."""
-    with StandIn(THREE) as stand_in:
-        connect(monkeypatch, stand_in)
-        yield stand_in
+    mailpartner_api.unsubscribes = THREE
+    return mailpartner_api
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def log(caplog, capfd):
 
 def connect(monkeypatch, api: StandIn, *, conn_id: str = "mailpartner_default", **fields: Any):
     """Give Airflow a connection to the API, by environment."""
-    connection = {"conn_type": "mailpartner", "host": api.url, "password": api.key, **fields}
+    connection = {**json.loads(api.connection), **fields}
     monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
 
 
@@ -118,4 +118,5 @@ def at_once(body: Any = b"", status: int = 200, **headers: str) -> Answer:
 
 def cut_off(body: bytes) -> Answer:
     """Make an answer whose connection closes before all of the declared body is there."""
-    return at_once(body, **{"Content-Length": str(len(body) + 1000)})
+    headers = {"Retry-After": "0", "Content-Length": str(len(body) + 1000)}
+    return Answer(body, headers=headers, ending="cut")

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.errors import BadData, RequestFailed
-from mailpartner_provider.testing.server import Answer
+from mailpartner_provider.testing.answers import Answer
 from tests.conftest import THREE, at_once, cut_off, files, land, listing, rows
 
 REFUSED, FAILED, BAD = AirflowFailException, RequestFailed, BadData

@@ -12,7 +12,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from mailpartner_provider.errors import BadData, RequestFailed
-from mailpartner_provider.testing.server import DEFAULT_KEY, Answer
+from mailpartner_provider.testing.answers import Answer
+from mailpartner_provider.testing.server import DEFAULT_KEY
 from tests.conftest import (
     PARIS,
     THREE,
@@ -462,7 +463,7 @@ class TestRule10RefusedOrFailed:
 
     def test_broken_connection(self, api, lake):
         """A connection that breaks midway is tried again."""
-        api.script(Answer([b'{"success": true'], reset=True))
+        api.script(Answer([b'{"success": true'], ending="reset"))
 
         assert 3 == land(lake)["rows"]
 

@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from mailpartner_provider.errors import BadData, LandingStopped, RequestFailed
-from mailpartner_provider.testing.server import Answer
+from mailpartner_provider.testing.answers import Answer
 from tests.bucket import KEY, SECRET
 from tests.conftest import THREE, TODAY, YESTERDAY, at_once, cut_off, land, listing, operator
 

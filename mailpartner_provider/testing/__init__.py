@@ -1,1 +1,1 @@
-"""A stand-in for the Mail Partner API, for this package's tests and for those of its users."""
+"""A stand-in for the Mail Partner API: a server, its faults, and a pytest fixture."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,25 @@ _DOMAINS = (
     "mail.example",
     "post.example",
 )
+
+
+@dataclass(frozen=True)
+class MadeUpList(Collection[dict[str, Any]]):
+    """A list of any length, whose records are made each time it is iterated."""
+
+    count: int
+    first: datetime
+    last: datetime
+    seed: int = 19
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return make_unsubscribes(self.count, first=self.first, last=self.last, seed=self.seed)
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == each for each in self)
 
 
 def make_unsubscribes(

@@ -8,32 +8,23 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
+
+from mailpartner_provider.testing import answers, faults
+from mailpartner_provider.testing.answers import Answer
+from mailpartner_provider.testing.faults import Fault
 
 #: A key full of characters that URLs encode.
 DEFAULT_KEY = "stand/in+key=ü%&?#"
+_PARIS = ZoneInfo("Europe/Paris")
 _POLL_SECONDS = 0.01
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer, as it goes over the wire.
-
-    :param body: a JSON value; bytes as they are; or pieces, which are sent one by one in chunks
-    :param headers: further headers; they replace those that the server would send
-    :param reset: break the connection off after the body, as a crash does
-    """
-
-    body: Any = b""
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    reset: bool = False
 
 
 class StandIn:
@@ -41,19 +32,25 @@ class StandIn:
 
     ::
 
-        with StandIn([{"id": 19, "email": "a@example.com", "createdAt": None}]) as api:
+        with StandIn() as api:
+            api.add("anne@example.com")
             requests.get(f"{api.url}/unsubscribe/list", {"apiKey": api.key})
 
+    Assign ``unsubscribes`` to change the list at once; a collection that makes its records while
+    it is iterated is never held in memory.
+
     :param unsubscribes: the raw records of the list
+    :param port: where to listen; 0 takes a free port
     """
 
-    def __init__(self, unsubscribes: Iterable[Any] = (), *, key: str = DEFAULT_KEY) -> None:
-        self.unsubscribes = list(unsubscribes)
+    def __init__(
+        self, unsubscribes: Collection[Any] = (), *, key: str = DEFAULT_KEY, port: int = 0
+    ) -> None:
+        self.unsubscribes = unsubscribes
         self.key = key
         self.asked: list[str] = []
-        self._pause = 0.0
-        self._scripted: deque[Answer] = deque()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._scripted: deque[Answer | Fault] = deque()
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True
@@ -64,13 +61,31 @@ class StandIn:
         """The base URL, as a connection's host has it."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
-    def script(self, *answers: Answer) -> None:
-        """Give these answers to the next calls, one each; then behave again."""
-        self._scripted.extend(answers)
+    @property
+    def connection(self) -> str:
+        """Airflow's connection to it, as an ``AIRFLOW_CONN_...`` variable has it."""
+        return json.dumps({"conn_type": "mailpartner", "host": self.url, "password": self.key})
 
-    def pause(self, seconds: float) -> None:
-        """Be silent for so long before every answer."""
-        self._pause = seconds
+    def add(self, email: str, created_at: str | None = None) -> dict[str, Any]:
+        """Let somebody opt out; give the raw record.
+
+        :param created_at: a clock time of Paris, such as ``2015-07-20 10:19:45``; None: now
+        """
+        record = {
+            "id": max((each["id"] for each in self.unsubscribes), default=0) + 1,
+            "email": email,
+            "createdAt": created_at or f"{datetime.now(_PARIS):%Y-%m-%d %H:%M:%S}",
+        }
+        self.unsubscribes = [*self.unsubscribes, record]
+        return record
+
+    def remove(self, identifier: int) -> None:
+        """Take an unsubscribe off the list."""
+        self.unsubscribes = [each for each in self.unsubscribes if each["id"] != identifier]
+
+    def script(self, *steps: Answer | Fault) -> None:
+        """Give these answers, or the usual one with these faults, to the next calls, one each."""
+        self._scripted.extend(steps)
 
     def __enter__(self) -> StandIn:
         self._thread.start()
@@ -86,32 +101,49 @@ class StandIn:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, path: str, key: str | None) -> Answer:
-        """Decide what to answer."""
+    def answer(self, path: str, arguments: Mapping[str, Any]) -> Answer:
+        """Decide what to answer to a call."""
         self.asked.append(path)
-        time.sleep(self._pause)
-        with suppress(IndexError):
-            return self._scripted.popleft()
-        if not key:
-            return _no(403, 1, "Clé API requise")
-        if key != self.key:
-            return _no(403, 10, "Clé API incorrecte")
+        try:
+            step = self._scripted.popleft()
+        except IndexError:
+            return self._usual(path, arguments)
+        return step if isinstance(step, Answer) else step(self._usual(path, arguments))
+
+    def _usual(self, path: str, arguments: Mapping[str, Any]) -> Answer:
+        answer = self._behave(path, arguments)
+        return faults.xml()(answer) if arguments.get("_format") == "xml" else answer
+
+    def _behave(self, path: str, arguments: Mapping[str, Any]) -> Answer:
+        if not arguments.get("apiKey"):
+            return answers.refusal(1, "Clé API requise", 403)
+        if arguments["apiKey"] != self.key:
+            return answers.refusal(10, "Clé API incorrecte", 403)
         if path == "/v1/me":
-            left = {"creditMail": 269082, "currency": "EUR", "balance": "10225.119"}
-            return Answer({"success": True, "code": 200, "credits": left})
+            return answers.account()
         if path == "/v1/unsubscribe/list":
-            return Answer(list_body(self.unsubscribes))
-        return _no(404, 404, "Not found")
+            return answers.unsubscribe_list(self.unsubscribes)
+        if path == "/v1/unsubscribe/add":
+            return self._add(arguments.get("email"))
+        if path == "/v1/unsubscribe/delete":
+            return self._delete(arguments.get("id"))
+        return answers.refusal(404, "Not found", 404)
 
+    def _add(self, email: Any) -> Answer:
+        if not email:
+            return answers.refusal(2, "Mail requis")
+        if any(each["email"] == email for each in self.unsubscribes):
+            return answers.refusal(3, "Mail déjà dans la liste")
+        return answers.done(stopId=self.add(email)["id"])
 
-def list_body(unsubscribes: Iterable[Any]) -> dict[str, Any]:
-    """Put raw records into the envelope in which the API sends them."""
-    data = list(unsubscribes)
-    return {"success": True, "code": 200, "nbData": len(data), "data": data}
-
-
-def _no(status: int, code: int, message: str) -> Answer:
-    return Answer({"success": False, "code": code, "message": message}, status)
+    def _delete(self, identifier: Any) -> Answer:
+        if not identifier:
+            return answers.refusal(3, "Id requis")
+        found = [each for each in self.unsubscribes if str(each["id"]) == str(identifier)]
+        if not found:
+            return answers.refusal(4, "Id introuvable")
+        self.remove(found[0]["id"])
+        return answers.done()
 
 
 class _Server(ThreadingHTTPServer):
@@ -125,38 +157,50 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        key = parse_qs(parts.query).get("apiKey", [None])[0]
-        with suppress(BrokenPipeError, ConnectionResetError):  # the caller hung up
-            self._send(self.server.stand_in.answer(parts.path, key))
+        self._answer({})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            arguments = json.loads(body or "{}")
+        except ValueError:
+            self._send(answers.refusal(90, "JSON malformé"))
+        else:
+            self._answer(arguments)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the request line has the key in it."""
 
+    def _answer(self, arguments: dict[str, Any]) -> None:
+        parts = urlsplit(self.path)
+        arguments = {**dict(parse_qsl(parts.query)), **arguments}
+        with suppress(BrokenPipeError, ConnectionResetError):  # the caller hung up
+            self._send(self.server.stand_in.answer(parts.path, arguments))
+
     def _send(self, answer: Answer) -> None:
-        body = answer.body
-        pieces = None if isinstance(body, (bytes, dict, list, str)) else body
-        if pieces is None and not isinstance(body, bytes):
-            body = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+        time.sleep(answer.delay)
+        framing = answer.framing or ("chunked" if answer.in_pieces else "length")
+        pieces = answer.pieces()
         headers = {"Content-Type": "application/json"}
-        if pieces is None:
-            headers["Content-Length"] = str(len(body))
-        else:
+        if framing == "length":
+            whole = answer.whole()
+            pieces = iter([whole])
+            headers["Content-Length"] = str(len(whole))
+        elif framing == "chunked":
             headers["Transfer-Encoding"] = "chunked"
-        headers.update(answer.headers)
         self.send_response(answer.status)
-        for name, value in headers.items():
+        for name, value in {**headers, **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if pieces is None:
-            self.wfile.write(body)
-            self.close_connection |= headers["Content-Length"] != str(len(body))
-        else:
-            for piece in pieces:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-            if not answer.reset:
-                self.wfile.write(b"0\r\n\r\n")
-        if answer.reset:
+        for piece in filter(None, pieces):
+            self.wfile.write(
+                b"%x\r\n%b\r\n" % (len(piece), piece) if framing == "chunked" else piece
+            )
+        if framing == "chunked" and answer.ending == "whole":
+            self.wfile.write(b"0\r\n\r\n")
+        if framing == "close" or answer.ending != "whole":
+            self.close_connection = True
+        if answer.ending == "reset":
             self._reset()
 
     def _reset(self) -> None:
@@ -164,4 +208,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         linger_for_no_time = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
-        self.close_connection = True

@@ -14,7 +14,7 @@ import pytest
 from airflow.models import DagRun
 
 from mailpartner_provider.errors import LandingStopped
-from mailpartner_provider.testing.server import Answer
+from mailpartner_provider.testing.answers import Answer
 from tests.conftest import TODAY, connect, files, land, operator
 
 PATIENCE_SECONDS = 20

@@ -13,7 +13,7 @@ from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.hooks.connection import key_forms
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
-from mailpartner_provider.testing.server import Answer
+from mailpartner_provider.testing.answers import Answer
 from tests import HOME
 from tests.airflow.conftest import FIVE_DAYS_AGO, NOON, Step, dag_of, midnight
 from tests.airflow.runs import AIRFLOW, run_by_hand, run_by_scheduler

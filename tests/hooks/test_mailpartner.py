@@ -18,7 +18,8 @@ from mailpartner_provider.errors import RequestFailed, RequestRefused
 from mailpartner_provider.hooks.connection import key_forms, read_base_url
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.records import SCHEMA
-from mailpartner_provider.testing.server import Answer
+from mailpartner_provider.testing import faults
+from mailpartner_provider.testing.answers import Answer
 from tests.conftest import THREE, at_once, connect, listing
 
 
@@ -102,7 +103,7 @@ class TestSession:
     def test_time_out(self, api, monkeypatch):
         """A call without a time-out of its own gets those of the connection."""
         connect(monkeypatch, api, extra={"connect_timeout": "0.2", "read_timeout": 0.2})
-        api.pause(0.5)
+        api.script(faults.late(0.5))
 
         with pytest.raises(requests.ReadTimeout):
             MailPartnerHook().get_conn().get("me")

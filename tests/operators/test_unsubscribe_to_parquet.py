@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
-from mailpartner_provider.testing.server import Answer
+from mailpartner_provider.testing.answers import Answer
 from tests.conftest import THREE, TODAY, files, land, operator
 
 

@@ -1,0 +1,39 @@
+"""Run the stand-in by hand: ``python -m mailpartner_provider.testing``."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from mailpartner_provider.testing.faults import FAULTS
+from mailpartner_provider.testing.lists import MadeUpList
+from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
+
+
+def main() -> None:
+    """Serve a made-up list until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mailpartner_provider.testing",
+        description="A stand-in for the Mail Partner API on loopback, with a made-up list.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="where to listen (a free port)")
+    parser.add_argument("--count", type=int, default=1000, help="unsubscribes on the list (1000)")
+    parser.add_argument("--key", default=DEFAULT_KEY, help="the API key that it accepts")
+    parser.add_argument(
+        "--fault", action="append", choices=FAULTS, default=[], help="for the next call; repeatable"
+    )
+    arguments = parser.parse_args()
+
+    last = datetime.fromisoformat("2026-11-01")
+    people = MadeUpList(arguments.count, first=last - timedelta(days=3650), last=last)
+    with StandIn(people, key=arguments.key, port=arguments.port) as api:
+        api.script(*(FAULTS[name]() for name in arguments.fault))
+        print(f"export AIRFLOW_CONN_MAILPARTNER_DEFAULT='{api.connection}'", flush=True)
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

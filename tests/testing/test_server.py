@@ -1,0 +1,166 @@
+"""The stand-in behaves as the API's documentation says, and can be changed while it runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tracemalloc
+from datetime import datetime
+
+import pytest
+import requests
+
+from mailpartner_provider.testing.lists import MadeUpList
+from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
+from tests.conftest import THREE
+
+#: The vendor's documented answers.
+DOCUMENTED_LIST = {
+    "success": True,
+    "code": 200,
+    "nbData": 1,
+    "data": [{"id": 19, "email": "xxx@www.com", "createdAt": "2015-07-20 10:19:45"}],
+}
+DOCUMENTED_ERROR = {"success": False, "code": 10, "message": "Clé API incorrecte"}
+DOCUMENTED_ERROR_XML = (
+    "<?xml version='1.0' encoding='UTF-8'?>\n"
+    "<result><entry>false</entry><entry>10</entry><entry>Clé API incorrecte</entry></result>"
+)
+DOCUMENTED_ENTRIES = "<entry>19</entry><entry>xxx@www.com</entry><entry>2015-07-20 10:19:45</entry>"
+
+
+@pytest.fixture
+def api():
+    """An account with one unsubscribe, as the documentation has it."""
+    with StandIn() as stand_in:
+        stand_in.unsubscribes = DOCUMENTED_LIST["data"]
+        yield stand_in
+
+
+def ask(api, call="unsubscribe/list", **arguments):
+    return requests.get(f"{api.url}/{call}", {"apiKey": api.key, **arguments}, timeout=5)
+
+
+class TestDocumentedAnswers:
+    def test_list(self, api):
+        """A list is what the documentation shows."""
+        assert DOCUMENTED_LIST == ask(api).json()
+
+    def test_list_in_xml(self, api):
+        """In XML it goes by position, and the names are lost."""
+        answer = ask(api, _format="xml")
+
+        assert "application/xml" == answer.headers["Content-Type"]
+        assert f"<entry><entry>{DOCUMENTED_ENTRIES}</entry></entry></result>" in answer.text
+
+    def test_wrong_key(self, api):
+        """A wrong key is code 10, in JSON and in XML."""
+        assert DOCUMENTED_ERROR == ask(api, apiKey="x").json()
+        assert DOCUMENTED_ERROR_XML == ask(api, apiKey="x", _format="xml").content.decode()
+
+    def test_no_key(self, api):
+        """No key is code 1."""
+        assert 1 == ask(api, apiKey=None).json()["code"]
+
+    def test_account(self, api):
+        """The account's balance is text, to keep it exact."""
+        assert "10225.119" == ask(api, "me").json()["credits"]["balance"]
+
+    def test_elsewhere(self, api):
+        """There is nothing elsewhere."""
+        assert 404 == ask(api, "no/such/call").status_code
+
+
+class TestChanges:
+    def test_add(self, api):
+        """Who opts out stands on the list from then on, under a new id."""
+        record = api.add("zoe@example.com", "2026-11-23 10:00:00")
+
+        assert {"id": 20, "email": "zoe@example.com", "createdAt": "2026-11-23 10:00:00"} == record
+        assert [19, 20] == [each["id"] for each in ask(api).json()["data"]]
+
+    def test_add_now(self, api):
+        """Without a time it is now, on the clock of Paris, as the API writes it."""
+        assert datetime.fromisoformat(api.add("zoe@example.com")["createdAt"]).microsecond == 0
+
+    def test_remove(self, api):
+        """Who is removed stands there no more."""
+        api.remove(19)
+
+        assert [] == ask(api).json()["data"]
+
+    def test_list_of_the_caller(self):
+        """The list that a test passed in is never changed."""
+        with StandIn(THREE) as api:
+            api.add("zoe@example.com")
+            api.remove(19)
+
+        assert 3 == len(THREE)
+
+    def test_by_http(self, api):
+        """Both can be asked for over HTTP, as of the API."""
+        added = requests.post(
+            f"{api.url}/unsubscribe/add", json={"apiKey": api.key, "email": "zoe@example.com"}
+        ).json()
+        assert {"success": True, "code": 200, "stopId": 20} == added
+
+        assert ask(api, "unsubscribe/delete", id=19).json()["success"]
+        assert [20] == [each["id"] for each in ask(api).json()["data"]]
+
+    @pytest.mark.parametrize(
+        ("call", "arguments", "code"),
+        [
+            ("add", {}, 2),
+            ("add", {"email": "xxx@www.com"}, 3),
+            ("delete", {}, 3),
+            ("delete", {"id": 4}, 4),
+        ],
+    )
+    def test_refused(self, api, call, arguments, code):
+        """What cannot be done is refused with the documented code, and nothing changes."""
+        assert code == ask(api, f"unsubscribe/{call}", **arguments).json()["code"]
+        assert 1 == len(api.unsubscribes)
+
+    def test_malformed(self, api):
+        """A body that is no JSON is code 90."""
+        answer = requests.post(f"{api.url}/unsubscribe/add", data=b"{", timeout=5)
+
+        assert 90 == answer.json()["code"]
+
+
+def test_any_size():
+    """A long list is sent without ever being held."""
+    first, last = map(datetime.fromisoformat, ("2015-01-01", "2026-01-01"))
+    with StandIn(MadeUpList(100_000, first=first, last=last)) as api:
+        tracemalloc.start()
+        url, key = f"{api.url}/unsubscribe/list", {"apiKey": api.key}
+        with requests.get(url, key, stream=True, timeout=5) as answer:
+            size = sum(map(len, answer.iter_content(65_536)))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert size > 8_000_000
+    assert peak < size / 4
+
+
+def test_by_hand():
+    """Run by hand it says how to connect, and serves until it is interrupted."""
+    command = [sys.executable, "-m", "mailpartner_provider.testing", "--count", "3"]
+    command += ["--key", "mine", "--fault", "empty"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            name, _, value = process.stdout.readline().removeprefix("export ").partition("=")
+            connection = json.loads(value.strip().strip("'"))
+            url = f"{connection['host']}/unsubscribe/list"
+            answers = [requests.get(url, {"apiKey": "mine"}, timeout=5) for _ in range(2)]
+        finally:
+            process.terminate()
+
+    assert "AIRFLOW_CONN_MAILPARTNER_DEFAULT" == name
+    assert ["", 3] == [answers[0].text, answers[1].json()["nbData"]]
+
+
+def test_default_key():
+    """The usual key is full of characters that URLs encode."""
+    assert set("/+=%&?#") < set(DEFAULT_KEY)
