@@ -3,6 +3,8 @@
 
 AIRFLOW ?= 3.3
 PYTHON ?= python3
+LANDINGS ?= 1000
+SEED ?= 1
 
 VENV := .venv-airflow-$(AIRFLOW)
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
@@ -10,7 +12,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines check bench constraints clean
+.PHONY: help demo test test-engines soak check bench constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +26,9 @@ test: $(VENV)/ready  ## run all tests
 test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
+
+soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
+	$(RUN) -m tests.soak --landings $(LANDINGS) --seed $(SEED)
 
 check: $(VENV)/ready  ## lint, format, types
 	$(VENV)/bin/ruff check

@@ -463,7 +463,7 @@ class TestRule10RefusedOrFailed:
 
     def test_broken_connection(self, api, lake):
         """A connection that breaks midway is tried again."""
-        api.script(Answer([b'{"success": true'], ending="reset"))
+        api.script(Answer(iter([b'{"success": true']), ending="reset"))
 
         assert 3 == land(lake)["rows"]
 

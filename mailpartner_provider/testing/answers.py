@@ -18,7 +18,8 @@ _RECORDS_A_PIECE = 1000
 class Answer:
     """One answer, as it goes over the wire.
 
-    :param body: a JSON value; bytes as they are; or pieces of bytes, which are sent one by one
+    :param body: a JSON value; bytes as they are; or an iterator of bytes, which are sent piece by
+        piece
     :param headers: further headers; they replace those that the server would send
     :param framing: what tells the caller where the body ends: its declared length, its last chunk,
         or the close of the connection; None: the last chunk for pieces, else the length
@@ -37,11 +38,12 @@ class Answer:
     @property
     def in_pieces(self) -> bool:
         """Whether the body is sent piece by piece."""
-        return not isinstance(self.body, (bytes, dict, list, str, int, type(None)))
+        return isinstance(self.body, Iterator)
 
     def pieces(self) -> Iterator[bytes]:
         """Give the bytes of the body, in the pieces in which they are sent."""
-        return iter(self.body) if self.in_pieces else iter([self.whole()])
+        pieces: Iterator[bytes] = self.body if self.in_pieces else iter([self.whole()])
+        return pieces
 
     def whole(self) -> bytes:
         """Give the bytes of the body at once."""

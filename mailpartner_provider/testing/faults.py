@@ -89,7 +89,9 @@ def truncated(after: float = 0.5, framing: Framing = "length") -> Fault:
 
 def reset(after: float = 0.5) -> Fault:
     """Break the connection off after this share of the body."""
-    return lambda answer: replace(answer, body=[_split(answer.whole(), after)[0]], ending="reset")
+    return lambda answer: replace(
+        answer, body=iter([_split(answer.whole(), after)[0]]), ending="reset"
+    )
 
 
 def gzipped(*, trailer: bool = True) -> Fault:
@@ -175,11 +177,14 @@ def bomb() -> Fault:
 
 def endless() -> Fault:
     """Send records without end."""
-    record = b'{"id":%d,"email":"%d@example.com","createdAt":null},'
-    some = (b"".join(record % (n, n) for n in range(at, at + 1000)) for at in count(0, 1000))
-    return lambda answer: replace(
-        answer, body=chain([b'{"success":true,"code":200,"data":['], some)
-    )
+
+    def pieces() -> Iterator[bytes]:
+        yield b'{"success":true,"code":200,"data":['
+        record = b'{"id":%d,"email":"%d@example.com","createdAt":null},'
+        for at in count(0, 1000):
+            yield b"".join(record % (n, n) for n in range(at, at + 1000))
+
+    return lambda answer: replace(answer, body=pieces())
 
 
 def combined(*faults: Fault) -> Fault:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def mailpartner_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """A stand-in for the Mail Partner API; the connection ``mailpartner_default`` leads to it."""
+    """Run a stand-in for the Mail Partner API, to which ``mailpartner_default`` leads."""
     from mailpartner_provider.testing.server import StandIn
 
     with StandIn() as api:

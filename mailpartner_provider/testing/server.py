@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -87,6 +87,10 @@ class StandIn:
         """Give these answers, or the usual one with these faults, to the next calls, one each."""
         self._scripted.extend(steps)
 
+    def behave(self) -> None:
+        """Forget what is left of the script."""
+        self._scripted.clear()
+
     def __enter__(self) -> StandIn:
         self._thread.start()
         return self
@@ -111,10 +115,10 @@ class StandIn:
         return step if isinstance(step, Answer) else step(self._usual(path, arguments))
 
     def _usual(self, path: str, arguments: Mapping[str, Any]) -> Answer:
-        answer = self._behave(path, arguments)
+        answer = self._answer(path, arguments)
         return faults.xml()(answer) if arguments.get("_format") == "xml" else answer
 
-    def _behave(self, path: str, arguments: Mapping[str, Any]) -> Answer:
+    def _answer(self, path: str, arguments: Mapping[str, Any]) -> Answer:
         if not arguments.get("apiKey"):
             return answers.refusal(1, "Clé API requise", 403)
         if arguments["apiKey"] != self.key:
@@ -151,6 +155,11 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     stand_in: StandIn
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Show what went wrong here; that a caller hung up is no news."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -174,8 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, arguments: dict[str, Any]) -> None:
         parts = urlsplit(self.path)
         arguments = {**dict(parse_qsl(parts.query)), **arguments}
-        with suppress(BrokenPipeError, ConnectionResetError):  # the caller hung up
-            self._send(self.server.stand_in.answer(parts.path, arguments))
+        self._send(self.server.stand_in.answer(parts.path, arguments))
 
     def _send(self, answer: Answer) -> None:
         time.sleep(answer.delay)
