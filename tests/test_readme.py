@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -58,6 +60,12 @@ def in_days_of(text: str) -> str:
     return re.sub("|".join(days), lambda found: days[found[0]], text)
 
 
+def in_airflow_2(code: str) -> str:
+    """Write the DAG as README says that Airflow 2 wants it."""
+    code = code.replace("from airflow.sdk", "from datetime import datetime\nfrom airflow")
+    return code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
+
+
 def test_tree(two_days):
     """The tree on the first screen is what two landings leave."""
     names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "part-00000")))
@@ -70,14 +78,37 @@ def test_dag(api, lake):
     code = block("python", "with DAG").replace("s3://aws_default@lake/unsubscribes", str(lake))
     names: dict = {}
     if AIRFLOW < (3,):
-        code = code.replace("from airflow.sdk", "from datetime import datetime\nfrom airflow")
-        code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
+        code = in_airflow_2(code)
 
     exec(compile(code, "README.md", "exec"), names)
     names["land"].snapshot_date = TODAY.isoformat()
 
     assert "opt_outs" == names["land"].dag_id
     assert 3 == names["land"].execute({})["rows"]
+
+
+def test_own_dags(tmp_path):
+    """The test of somebody's own DAG passes."""
+    dag = block("python", "with DAG")
+    if AIRFLOW < (3,):
+        dag = in_airflow_2(dag)
+    (tmp_path / "opt_outs.py").write_text(dag)
+    (tmp_path / "test_opt_outs.py").write_text(block("python", "mailpartner_api"))
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_stand_in_by_hand():
+    """The stand-in starts by hand, as README starts it."""
+    line = re.search(r"^python (-m mailpartner_provider.testing .*)$", README, re.MULTILINE)[1]
+    with subprocess.Popen([sys.executable, *line.split()], stdout=subprocess.PIPE) as process:
+        told = process.stdout.readline()
+        process.terminate()
+
+    assert told.startswith(b"export AIRFLOW_CONN_MAILPARTNER_DEFAULT='{")
 
 
 def test_notebook(api):
