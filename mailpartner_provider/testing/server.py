@@ -216,3 +216,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         linger_for_no_time = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
+        socket.close(self.connection.detach())  # at once, or the server would say goodbye first

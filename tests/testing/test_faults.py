@@ -78,7 +78,7 @@ class TestOnTheWay:
 
     def test_reset(self, api):
         """A share of the body comes, then the connection breaks."""
-        with pytest.raises((ChunkedEncodingError, ConnectionError)):
+        with pytest.raises((ChunkedEncodingError, ConnectionError), match="Connection reset"):
             ask(api, faults.reset())
 
     def test_gzipped(self, api):
