@@ -1,4 +1,4 @@
-"""The places where snapshots lie: a local folder or an object store, behind five verbs.
+"""The places where snapshots lie: a local folder or an object store, behind a few verbs.
 
 Nothing is ever written in place. A file is finished in scratch space, then appears under its name
 by one rename (local folder) or one PUT (object store).
@@ -11,15 +11,19 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _SCRATCH_PREFIX = ".mailpartner-landing-"
+_NOW_OR_NEVER = fcntl.LOCK_EX | fcntl.LOCK_NB
+_S3_PUT_BYTES = 5 * 2**30  # what one PUT takes; parts would stay behind where a landing is killed
+
+_T = TypeVar("_T")
 
 
 class Destination(Protocol):
@@ -37,8 +41,8 @@ class Destination(Protocol):
     def names(self, folder: str) -> list[str]:
         """List a folder; empty when there is no such folder."""
 
-    def holds(self, name: str, file: Path) -> bool:
-        """Say whether the file of this name has the same bytes as a local file."""
+    def digest(self, name: str) -> str | None:
+        """Give the SHA-256 of a file, in hex; None when there is no such file."""
 
     def publish(self, file: Path, name: str) -> None:
         """Make a finished scratch file visible under this name, whole, at once."""
@@ -48,6 +52,13 @@ class Destination(Protocol):
 
     def scratch(self) -> AbstractContextManager[Path]:
         """Lend a folder to finish files in; it is gone afterwards, whatever happened."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Shut out the other landings that ask for this, where the place has locks.
+
+        An object store has none. There each file is whole whoever wins, but the last receipt may
+        be that of another landing than the last partition; the next landing of the day mends it.
+        """
 
 
 class LocalFolder:
@@ -69,11 +80,10 @@ class LocalFolder:
             return sorted(os.listdir(self._root / folder))
         return []
 
-    def holds(self, name: str, file: Path) -> bool:
-        place = self._root / name
+    def digest(self, name: str) -> str | None:
         with self._obeying("read", name), suppress(FileNotFoundError):
-            return place.stat().st_size == file.stat().st_size and digest(place) == digest(file)
-        return False
+            return digest(self._root / name)
+        return None
 
     def publish(self, file: Path, name: str) -> None:
         place = self._root / name
@@ -102,6 +112,13 @@ class LocalFolder:
                 with suppress(OSError):
                     folder.rmdir()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with ExitStack() as lock:
+            with suppress(OSError):  # no locks on this file system
+                lock.enter_context(_locked(self._root, fcntl.LOCK_EX))
+            yield
+
     def _obeying(self, verb: str, name: str) -> AbstractContextManager[None]:
         return naming_the_place(verb, self._root / name)
 
@@ -117,11 +134,7 @@ class ObjectStore:
         return cast("str", self._fs.unstrip_protocol(self._path(name)))
 
     def read(self, name: str) -> bytes | None:
-        with self._obeying("read", name), self.scratch() as folder, suppress(FileNotFoundError):
-            copy = folder / "copy"
-            self._fs.get_file(self._path(name), str(copy))  # one request; to open it would take two
-            return copy.read_bytes()
-        return None
+        return self._fetched(name, Path.read_bytes)
 
     def names(self, folder: str) -> list[str]:
         with self._obeying("list", folder), suppress(FileNotFoundError):
@@ -130,17 +143,13 @@ class ObjectStore:
             return sorted(path.rstrip("/").rpartition("/")[2] for path in listed)
         return []
 
-    def holds(self, name: str, file: Path) -> bool:
-        with self._obeying("read", name), suppress(FileNotFoundError):
-            standing = file.with_suffix(".standing")
-            # One request, and none for its size: on most days there is no such object.
-            self._fs.get_file(self._path(name), str(standing))
-            return digest(standing) == digest(file)
-        return False
+    def digest(self, name: str) -> str | None:
+        return self._fetched(name, digest)
 
     def publish(self, file: Path, name: str) -> None:
+        in_one_put = {"chunksize": _S3_PUT_BYTES} if "s3" in self._fs.protocol else {}
         with self._obeying("write", name):
-            self._fs.put_file(str(file), self._path(name))
+            self._fs.put_file(str(file), self._path(name), **in_one_put)
 
     def remove(self, name: str) -> None:
         with self._obeying("remove", name), suppress(FileNotFoundError):
@@ -150,6 +159,17 @@ class ObjectStore:
     def scratch(self) -> Iterator[Path]:
         with _scratch(Path(tempfile.gettempdir())) as folder:
             yield folder
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def _fetched(self, name: str, use: Callable[[Path], _T]) -> _T | None:
+        """Use a copy of a file; None when there is no such file."""
+        with self._obeying("read", name), self.scratch() as folder, suppress(FileNotFoundError):
+            copy = folder / "copy"
+            self._fs.get_file(self._path(name), str(copy))  # one request; to open it would take two
+            return use(copy)
+        return None
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -187,7 +207,7 @@ def _scratch(parent: Path) -> Iterator[Path]:
     with ExitStack() as lock:
         with naming_the_place("write", parent):
             for left in parent.glob(f"{_SCRATCH_PREFIX}*"):
-                with suppress(OSError), _locked(left):
+                with suppress(OSError), _locked(left, _NOW_OR_NEVER):
                     shutil.rmtree(left)
             folder = _make_locked(parent, lock)
         try:
@@ -201,7 +221,7 @@ def _make_locked(parent: Path, lock: ExitStack) -> Path:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
         try:
-            lock.enter_context(_locked(folder))
+            lock.enter_context(_locked(folder, _NOW_OR_NEVER))
         except (BlockingIOError, FileNotFoundError):
             continue
         except OSError:  # no locks on this file system, so nobody takes anything for left
@@ -211,11 +231,11 @@ def _make_locked(parent: Path, lock: ExitStack) -> Path:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; OSError says that another process holds it."""
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a folder's lock; OSError says that somebody else holds it, or that there are none."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, how)
         yield
     finally:
         os.close(handle)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider import partitions
-from mailpartner_provider.destinations import Destination, digest
+from mailpartner_provider.destinations import Destination, digest, naming_the_place
 from mailpartner_provider.envelope import masked
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.receipts import BACKDATED, LIVE, Receipt, iso_utc, read_receipt
@@ -75,7 +75,7 @@ def land(
     :raises OSError: the destination cannot be read or written
     """
     is_live = partitions.day_of(stream.observed_at, order.zone) <= order.day
-    if not is_live and (kept := keep_live(history)):
+    if not is_live and (kept := keep_live(order, history.standing)):
         return kept
     cutoff = None if is_live else partitions.end_of_day(order.day, order.zone)
     with order.destination.scratch() as scratch:
@@ -83,9 +83,16 @@ def land(
         _check(staged, order.terms, history.standing or history.previous)
         if staged.rows == 0 and order.terms.on_empty == "skip":
             return None
-        receipt = _declare(staged, stream, order, history, LIVE if is_live else BACKDATED)
-        heartbeat(stream)
-        _publish(staged, receipt, order)
+        with order.destination.alone():
+            heartbeat(stream)
+            found = order.destination.digest(partitions.partition_file(order.day))
+            if not is_live and found:  # a live one may have been landed meanwhile
+                standing = _read_receipt(order.destination, order.day)
+                if kept := keep_live(order, standing):
+                    return kept
+            status = LIVE if is_live else BACKDATED
+            receipt = _declare(staged, stream, order, history.previous, status, found)
+            _publish(staged, receipt, order)
     return receipt
 
 
@@ -105,10 +112,19 @@ def read_history(destination: Destination, day: date) -> History:
     return History(standing, previous)
 
 
-def keep_live(history: History) -> Receipt | None:
-    """Give the receipt of the day's live snapshot, which no backdated one may replace."""
-    standing = history.standing
+def keep_live(order: Order, standing: Receipt | None) -> Receipt | None:
+    """Give the receipt of the day's live snapshot, which no backdated one may replace.
+
+    A receipt whose partition is not there keeps nothing: a landing that was killed before its own
+    receipt, or somebody else, has put another file in its place, or none.
+    """
     if standing is None or standing.status != LIVE:
+        return None
+    if order.destination.digest(partitions.partition_file(order.day)) != standing.sha256:
+        log.warning(
+            "The receipt of %s is not that of the partition that stands there: landing anew",
+            standing.snapshot_date,
+        )
         return None
     log.info(
         "Kept the live snapshot of %s: it was observed on its day, and what the API shows now "
@@ -153,15 +169,19 @@ def _check(staged: Staged, terms: Terms, last: Receipt | None) -> None:
 
 
 def _declare(
-    staged: Staged, stream: UnsubscribeStream, order: Order, history: History, status: str
+    staged: Staged,
+    stream: UnsubscribeStream,
+    order: Order,
+    previous: Receipt | None,
+    status: str,
+    found: str | None,
 ) -> Receipt:
-    """Write down what is about to be published."""
-    name = partitions.partition_file(order.day)
-    previous = history.previous
+    """Write down what is about to be published, in place of what was found there."""
+    sha256 = digest(staged.file)
     return Receipt(
         snapshot_date=order.day.isoformat(),
         status=status,
-        uri=order.destination.uri(name),
+        uri=order.destination.uri(partitions.partition_file(order.day)),
         rows=staged.rows,
         declared=stream.declared,
         received=stream.received,
@@ -173,8 +193,8 @@ def _declare(
         min_created_at=_iso(staged.min_created_at),
         max_created_at=_iso(staged.max_created_at),
         bytes=staged.file.stat().st_size,
-        sha256=digest(staged.file),
-        changed=not order.destination.holds(name, staged.file),
+        sha256=sha256,
+        changed=sha256 != found,
         observed_at=iso_utc(stream.observed_at),
         previous_snapshot_date=previous.snapshot_date if previous else None,
         previous_rows=previous.rows if previous else None,
@@ -187,16 +207,20 @@ def _declare(
 
 
 def _publish(staged: Staged, receipt: Receipt, order: Order) -> None:
-    """Make the snapshot visible, then its quarantine, and the receipt last."""
+    """Make the snapshot visible, then its quarantine, and the receipt last.
+
+    All of them are finished before the first is visible, lest a full disk come between.
+    """
     day, destination = order.day, order.destination
+    receipt_file = staged.file.with_name("receipt.json")
+    with naming_the_place("write scratch files in", receipt_file.parent):
+        receipt_file.write_text(receipt.to_json(), encoding="ascii")
     if receipt.changed:
         destination.publish(staged.file, partitions.partition_file(day))
     if receipt.rejected:
         destination.publish(staged.rejected_file, partitions.rejected_file(day))
     else:
         destination.remove(partitions.rejected_file(day))
-    receipt_file = staged.file.with_name("receipt.json")
-    receipt_file.write_text(receipt.to_json(), encoding="ascii")
     destination.publish(receipt_file, partitions.receipt_file(day))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import boto3
@@ -15,14 +18,75 @@ SECRET = "made-up-secret"
 REGION = "eu-west-3"
 
 
+@dataclass
+class Request:
+    """One request, such as ``PUT /lake/dt=...``, and what can become of it."""
+
+    asked: str
+    environ: dict[str, Any]
+    start_response: Callable[..., Any]
+    app: Callable[..., Iterable[bytes]]
+
+    def answer(self) -> Iterable[bytes]:
+        """Do what was asked."""
+        return self.app(self.environ, self.start_response)
+
+    def refuse(self, status: str, code: str, message: str) -> Iterable[bytes]:
+        """Do nothing but say no."""
+        self.receive(1.0)
+        self.start_response(status, [("Content-Type", "application/xml")])
+        return [f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()]
+
+    def hang_up(self) -> Iterable[bytes]:
+        """Close the connection in the middle of what is being sent."""
+        self.receive(0.5)
+        self.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        raise ConnectionError
+
+    def receive(self, share: float) -> None:
+        """Read this share of the body and throw it away."""
+        self.environ["wsgi.input"].read(int(share * int(self.environ.get("CONTENT_LENGTH") or 0)))
+
+
+Fault = Callable[[Request], Iterable[bytes]]
+
+
+def refusing(*asked: str) -> Fault:
+    """Refuse these requests for good."""
+
+    def fault(request: Request) -> Iterable[bytes]:
+        if request.asked in asked:
+            return request.refuse("403 Forbidden", "AccessDenied", "Access Denied")
+        return request.answer()
+
+    return fault
+
+
+def first(times: int, fault: Fault, *asked: str) -> Fault:
+    """Have a fault that many times, with these requests or with any, and none afterwards."""
+    numbers = count(1)
+
+    def faulty(request: Request) -> Iterable[bytes]:
+        if (not asked or request.asked in asked) and next(numbers) <= times:
+            return fault(request)
+        return request.answer()
+
+    return faulty
+
+
+def throttling(request: Request) -> Iterable[bytes]:
+    """Say that it is too much, as S3 does."""
+    return request.refuse("503 Slow Down", "SlowDown", "Please reduce your request rate.")
+
+
 class Bucket(MutableMapping[str, bytes]):
-    """One bucket, what its server was asked (``PUT /lake/dt=...``), and what of that it refuses."""
+    """One bucket, what its server was asked (``PUT /lake/dt=...``), and what becomes of that."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.asked: list[str] = []
-        self.refused: set[str] = set()
-        self._answer = DomainDispatcherApplication(create_backend_app)
+        self.fault: Fault = Request.answer
+        self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(
             "127.0.0.1", 0, self._listen, threaded=True, request_handler=_Quiet
         )
@@ -75,11 +139,7 @@ class Bucket(MutableMapping[str, bytes]):
     def _listen(self, environ: dict[str, Any], start_response: Any) -> Any:
         asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
         self.asked.append(asked)
-        if asked not in self.refused:
-            return self._answer(environ, start_response)
-        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        start_response("403 Forbidden", [("Content-Type", "application/xml")])
-        return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
+        return self.fault(Request(asked, environ, start_response, self._app))
 
 
 class _Quiet(WSGIRequestHandler):

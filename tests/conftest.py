@@ -54,10 +54,12 @@ def lake_bucket():
 @pytest.fixture
 def bucket(lake_bucket, monkeypatch):
     """The bucket named lake, empty, and Airflow's connection to it."""
+    from tests.bucket import Request
+
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(lake_bucket.connection))
+    lake_bucket.fault = Request.answer
     lake_bucket.clear()
     lake_bucket.asked.clear()
-    lake_bucket.refused.clear()
     return lake_bucket
 
 

@@ -242,7 +242,7 @@ class TestRule5AllOrNothing:
         land(lake)
 
         placed_at = (lake / f"dt={TODAY}" / "part-00000.parquet").stat().st_ctime_ns
-        assert placed_at <= (lake / f"_receipts/dt={TODAY}.json").stat().st_mtime_ns
+        assert placed_at <= (lake / f"_receipts/dt={TODAY}.json").stat().st_ctime_ns
 
 
 class TestRule6FreeOfEffects:

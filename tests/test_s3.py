@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from mailpartner_provider.errors import BadData, LandingStopped, RequestFailed
 from mailpartner_provider.testing.answers import Answer
-from tests.bucket import KEY, SECRET
+from tests.bucket import KEY, SECRET, Request, refusing
 from tests.conftest import THREE, TODAY, YESTERDAY, at_once, cut_off, land, listing, operator
 
 LAKE = "s3://aws_default@lake/mailpartner/unsubscribes"
@@ -148,7 +148,7 @@ class TestAllOrNothing:
         land(LAKE)
         before = dict(bucket)
         api.unsubscribes = THREE[:2]
-        bucket.refused.add(f"PUT /lake/{PARTITION}")
+        bucket.fault = refusing(f"PUT /lake/{PARTITION}")
 
         with pytest.raises(OSError, match=f"^cannot write s3://lake/{PARTITION}: Access Denied$"):
             land(LAKE)
@@ -159,10 +159,10 @@ class TestAllOrNothing:
         """A refused PUT of the receipt, which comes last, is mended by the next run."""
         land(LAKE)
         api.unsubscribes = THREE[:2]
-        bucket.refused.add(f"PUT /lake/{RECEIPT}")
+        bucket.fault = refusing(f"PUT /lake/{RECEIPT}")
         with pytest.raises(OSError, match=f"^cannot write s3://lake/{RECEIPT}: Access Denied$"):
             land(LAKE)
-        bucket.refused.clear()
+        bucket.fault = Request.answer
 
         receipt = land(LAKE)
 

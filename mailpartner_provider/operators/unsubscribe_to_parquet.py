@@ -122,7 +122,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
         history = landing.read_history(order.destination, order.day)
         today = partitions.day_of(datetime.now(timezone.utc), order.zone)
-        if order.day < today and (kept := landing.keep_live(history)):
+        if order.day < today and (kept := landing.keep_live(order, history.standing)):
             return kept
         progress = _Progress(self.log.info, self.progress_seconds)
 

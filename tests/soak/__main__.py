@@ -35,7 +35,7 @@ from tests.conftest import files
 from tests.soak.account import MARK, Account, Rows, row_key
 
 FIRST_DAY = date(2020, 1, 1)
-LAKE = "s3://aws_default@lake/unsubscribes"
+LAKE = "s3://aws_default@soak/unsubscribes"
 TRIES = 40
 
 FAULTS: dict[str, Fault] = {
@@ -106,7 +106,7 @@ def soak(landings: int, seed: int) -> Tally:
     account, expected = Account(draw), dict[tuple[str, date], Rows]()
     with (
         tempfile.TemporaryDirectory() as folder,
-        Bucket("lake") as bucket,
+        Bucket("soak") as bucket,
         StandIn() as api,
     ):
         lake = Path(folder) / "lake"
