@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines soak check bench constraints clean
+.PHONY: help demo test test-engines crash soak check bench constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +26,9 @@ test: $(VENV)/ready  ## run all tests
 test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
+
+crash: $(VENV)/ready  ## kill a landing at each of its steps, in a folder and in a bucket
+	$(RUN) -m pytest tests/crash -m 'crash or not crash'
 
 soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
 	$(RUN) -m tests.soak --landings $(LANDINGS) --seed $(SEED)

@@ -91,7 +91,7 @@ def land(
                 if kept := keep_live(order, standing):
                     return kept
             status = LIVE if is_live else BACKDATED
-            receipt = _declare(staged, stream, order, history.previous, status, found)
+            receipt = _declare(staged, stream, order, history, status, found)
             _publish(staged, receipt, order)
     return receipt
 
@@ -172,12 +172,16 @@ def _declare(
     staged: Staged,
     stream: UnsubscribeStream,
     order: Order,
-    previous: Receipt | None,
+    history: History,
     status: str,
     found: str | None,
 ) -> Receipt:
-    """Write down what is about to be published, in place of what was found there."""
-    sha256 = digest(staged.file)
+    """Write down what is about to be published, in place of what was found there.
+
+    A file that no receipt has declared counts as changed: its landing was killed before it could
+    tell anybody.
+    """
+    sha256, standing, previous = digest(staged.file), history.standing, history.previous
     return Receipt(
         snapshot_date=order.day.isoformat(),
         status=status,
@@ -194,7 +198,7 @@ def _declare(
         max_created_at=_iso(staged.max_created_at),
         bytes=staged.file.stat().st_size,
         sha256=sha256,
-        changed=sha256 != found,
+        changed=not (standing and standing.sha256 == sha256 == found),
         observed_at=iso_utc(stream.observed_at),
         previous_snapshot_date=previous.snapshot_date if previous else None,
         previous_rows=previous.rows if previous else None,

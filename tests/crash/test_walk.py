@@ -69,10 +69,14 @@ class Walk:
         with a receipt that is its own, and leaves nothing else."""
         self.figures["kills"] += 1
         assert self.place.opt_outs() in (self._was, self._is)
+        declared = self.place.files().get(RECEIPT)
 
         receipt = self._land(self.case.now)
 
         files = self.place.files()
+        assert receipt["changed"] is (
+            declared is None or json.loads(declared)["sha256"] != receipt["sha256"]
+        )
         assert self._is == self.place.opt_outs()
         assert receipt == json.loads(files[RECEIPT])
         assert receipt["sha256"] == hashlib.sha256(files[PARTITION]).hexdigest()
