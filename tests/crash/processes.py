@@ -70,11 +70,10 @@ class Process:
     def kill(self) -> None:
         """Kill it for good (SIGKILL), wherever it is."""
         self._process.kill()
-        self.end()
 
-    def end(self) -> int | None:
+    def end(self, patience_seconds: float = PATIENCE_SECONDS) -> int | None:
         """Wait for its end; give its exit code, or the negative number of what killed it."""
-        self._process.join(PATIENCE_SECONDS)
+        self._process.join(patience_seconds)
         return self._process.exitcode
 
 

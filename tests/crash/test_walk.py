@@ -118,6 +118,7 @@ def walk_steps(walk, stride):
                 assert 0 == process.end()
                 break
             process.kill()
+            assert -signal.SIGKILL == process.end()
         walk.survived()
 
 
