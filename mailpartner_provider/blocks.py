@@ -45,8 +45,14 @@ class Block(NamedTuple):
 
 
 def decode_block(text: bytes, zone: ZoneInfo) -> Block | None:
-    """Type every record of a block; None when it is not a comma-separated run of JSON values."""
-    return decode_fast(text, zone) or decode_exactly(text, zone)
+    """Type every record of a block.
+
+    None when it is not a comma-separated run of JSON values, or nested too deep to read.
+    """
+    try:
+        return decode_fast(text, zone) or decode_exactly(text, zone)
+    except RecursionError:
+        return None
 
 
 def decode_fast(text: bytes, zone: ZoneInfo) -> Block | None:
@@ -91,7 +97,7 @@ def decode_exactly(text: bytes, zone: ZoneInfo) -> Block | None:
 def _parsed(text: bytes) -> list[Any] | None:
     try:
         raw_records: list[Any] = parse_json(f"[{text.decode()}]")
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return raw_records
 
@@ -110,7 +116,7 @@ def _records_at(places: list[int], text: bytes, count: int) -> dict[int, Any] | 
         return {
             place: parse_json(texts[place].decode().lstrip(", \t\r\n") + "}") for place in places
         }
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

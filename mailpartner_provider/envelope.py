@@ -76,8 +76,9 @@ def declared(envelope: Mapping[str, Any], *, call: str) -> int | None:
 
 
 def masked(text: str) -> str:
-    """Take out of a text whatever looks like an address."""
-    return _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)
+    """Take out of a text whatever looks like an address, or cannot be printed."""
+    shown = _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
 
 
 def _code(value: Any) -> int | None:
@@ -95,7 +96,7 @@ def _message(envelope: Mapping[str, Any], mask: Callable[[str], str]) -> str:
     """Collect the API's own words from every place where it has been seen to put them."""
     keys = ("message", "errors", "error", "error_message")
     words = " / ".join(text for key in keys for text in _texts(envelope.get(key)))
-    words = " ".join(masked(mask(words)).split())
+    words = masked(" ".join(mask(words).split()))
     return f"; the API says: {words[:_MESSAGE_LENGTH]}" if words else ""
 
 

@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
 )
 FIELDS = frozenset({"id", "email", "createdAt"})
 
-_DIGITS = re.compile(r"-?[0-9]+")
+_DIGITS = re.compile(r"(-?)0*(0|[1-9][0-9]*)")
 _INT64 = range(-(2**63), 2**63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -99,8 +99,8 @@ def _identifier(value: Any) -> int | str:
     """Give the id as an integer, or say in words what is wrong with it."""
     if value is None:
         return "is missing"
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = _integer(value)
+    if isinstance(value, str) and (digits := _DIGITS.fullmatch(value)):
+        value = _integer("".join(digits.groups()))
         if isinstance(value, str):
             return "does not fit 64 bits"
     if isinstance(value, bool) or not isinstance(value, int):

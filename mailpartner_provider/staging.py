@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from mailpartner_provider.blocks import Block
 from mailpartner_provider.destinations import naming_the_place
 from mailpartner_provider.records import SCHEMA, Rejected
-from mailpartner_provider.stream import UnsubscribeStream
+from mailpartner_provider.stream import UnsubscribeStream, broken
 
 #: The columns of a snapshot; their order is a promise (some loaders go by position).
 SNAPSHOT_SCHEMA = SCHEMA.insert(3, pa.field("snapshot_date", pa.date32(), nullable=False))
@@ -163,7 +163,11 @@ def _dated(rows: pa.Table, day: date) -> pa.Table:
 
 
 def _quarantined(rejected: Rejected) -> str:
-    return json.dumps({"reason": rejected.reason, "record": rejected.record}) + "\n"
+    try:
+        return json.dumps({"reason": rejected.reason, "record": rejected.record}) + "\n"
+    except RecursionError:
+        pass  # the decoder, on a stack of its own, could go deeper
+    raise broken("a record that is to be quarantined is nested too deep to read")
 
 
 def _verify(staged: Staged, received: int) -> None:

@@ -184,12 +184,14 @@ class TestMessage:
             ("@", "***"),
             ("zoe@", "***"),
             ("@example.com", "***"),
+            ("zoe\x00@example.com", "***"),
+            ("a\ud800b\x00c\x1bd\u2028e\u202ef", "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf"),
             ("no address", "no address"),
             ("", ""),
         ],
     )
     def test_addresses(self, text, shown):
-        """Whatever looks like an address is masked."""
+        """Whatever looks like an address is masked, and what cannot be printed is replaced."""
         assert shown == masked(text)
 
     @pytest.mark.parametrize("text", ["x" * LONG, "@" * LONG, "x@" * LONG, "<" * LONG, "x " * LONG])

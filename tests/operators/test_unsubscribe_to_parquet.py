@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.answers import Answer
-from tests.conftest import THREE, TODAY, files, land, operator
+from tests.conftest import THREE, TODAY, files, land, listing, operator, rows
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,15 @@ def test_other_fields_are_reported(api, lake):
     api.unsubscribes = [{**THREE[0], "reason": "spam", "list": 4}]
 
     assert "list,reason" == land(lake)["unknown_fields"]
+
+
+def test_other_fields_of_odd_names(api, lake):
+    """The receipt names no address, and nothing that Airflow's databases cannot hold."""
+    odd = {"a\ud800b\x00c": 1, "zoe@example.com": 2}
+    api.script(Answer(json.dumps(listing([{**THREE[0], **odd}])).encode()))
+
+    assert "***,a\ufffdb\ufffdc" == land(lake)["unknown_fields"]
+    assert odd == json.loads(rows(lake)[0]["extra_fields"])
 
 
 def test_gap_of_days(api, lake):
