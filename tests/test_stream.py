@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import datetime, timezone
-from itertools import chain, cycle, pairwise
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from mailpartner_provider import stream
-from mailpartner_provider.errors import BadData, MailPartnerError, RequestFailed, RequestRefused
+from mailpartner_provider.errors import BadData, RequestFailed, RequestRefused
 from mailpartner_provider.stream import BLOCK_BYTES, MAX_VALUE_BYTES, UnsubscribeStream
-from tests.conftest import PARIS, THREE, listing
-from tests.plain import (
-    ANYTHING,
-    RAW_RECORDS,
-    STEADY,
-    STYLES,
-    TEXTS,
-    Members,
-    Pairs,
-    Verbatim,
-    alike,
-    plain,
-    plain_row,
-    read_plainly,
-    rendered,
-    same_row,
+from tests.answers import (
+    DAMAGED_ANSWERS,
+    GOOD_ANSWERS,
+    SPLICED_ANSWERS,
+    WRONG_ANSWERS,
+    cases,
+    pieces,
 )
+from tests.conftest import PARIS, THREE, listing
+from tests.oracle import (
+    NOW,
+    TODAY,
+    Case,
+    assert_landed_right,
+    assert_read_right,
+    assert_right,
+    assert_rightly_raised,
+    read_whole,
+)
+from tests.plain import STEADY
 
-NOW = datetime(2026, 11, 22, 4, 0, tzinfo=timezone.utc)
 GOOD = json.dumps(listing(THREE)).encode()
 LONG = "9" * 5000
-
-
-def pieces(body, size):
-    return [body[at : at + size] for at in range(0, len(body), size)]
 
 
 def opened(chunks, **arguments) -> UnsubscribeStream:
@@ -50,184 +44,32 @@ def ids(chunks):
     return [key for block in opened(chunks) for key in block.batch.column("id").to_pylist()]
 
 
-# The answer as the contract has it ----------------------------------------------------------------
-
-
-def read_whole(body: bytes):
-    """Read an answer at once: the records, and what is declared; None when it is not good."""
-    try:
-        whole = read_plainly(body.decode("utf-8-sig"))
-    except ValueError:
-        return None
-    if not isinstance(whole, Pairs) or len(dict(whole)) < len(whole):
-        return None
-    envelope = dict(whole)
-    code, data, declared = (envelope.get(name) for name in ("code", "data", "nbData"))
-    if envelope.get("success") is not True or envelope.keys() & {"total", "page", "nb_per_page"}:
-        return None
-    if "code" in envelope and (type(code) is not int or code != 200):
-        return None
-    if isinstance(declared, str) and re.fullmatch("[0-9]{1,18}", declared):
-        declared = int(declared)
-    if declared is not None and (type(declared) is not int or declared < 0):
-        return None
-    if isinstance(data, Pairs):
-        keys = [int(key) if re.fullmatch("[0-9]{1,18}", key) else -1 for key, _ in data]
-        if any(key <= before for before, key in pairwise([-1, *keys])):
-            return None
-        data = [record for _, record in data]
-    if data is None and declared == 0:
-        data = []
-    if not isinstance(data, list) or len(data) < (declared or 0):
-        return None
-    return plain(data), declared
-
-
-def assert_read_right(body: bytes, chunks, block_bytes: int = BLOCK_BYTES):
-    """Hold the stream against the answer read at once: the same records, or an error of ours."""
-    expected = read_whole(body)
-    reading = opened(chunks)
-    rows, rejected, unknown = [], [], set()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "BLOCK_BYTES", block_bytes)
-        try:
-            for block in reading:
-                rows += [tuple(row.values()) for row in block.batch.to_pylist()]
-                rejected += [record for _, record in block.rejected]
-                unknown |= block.unknown_fields
-        except MailPartnerError as error:
-            assert expected is None, error
-            assert (None, None) == (error.__cause__, error.__context__)
-            return
-    assert expected is not None, "a bad answer passed for a good one"
-    records, declared = expected
-    typed = [plain_row(record, PARIS) for record in records]
-    usable = [row for row in typed if row is not None]
-    assert (len(records), declared) == (reading.received, reading.declared)
-    assert len(usable) == len(rows)
-    assert all(same_row(row, *found) for row, found in zip(usable, rows, strict=True))
-    left = [record for record, row in zip(records, typed, strict=True) if row is None]
-    assert alike(left, plain(read_plainly(json.dumps(rejected))))
-    fields = set(chain.from_iterable(record for record in records if isinstance(record, dict)))
-    assert fields - {"id", "email", "createdAt"} == unknown
-
-
-# Answers and what may happen to them --------------------------------------------------------------
-
-
-RECORDS = st.lists(RAW_RECORDS, max_size=6)
-STEPS = st.sampled_from([0, 0, 1, 3])
-COUNTS = st.sampled_from(["right", "right", "right", "text", "fewer", "null", "absent"])
-NAMES = st.sampled_from(["meta", "dat", "Data", "nb_data", "0", "},{"]) | TEXTS
-OTHERS = st.lists(st.tuples(NAMES, ANYTHING), max_size=2)
-
-
-@st.composite
-def good_members(draw):
-    """Members of a good answer: data of either shape, others among them, in any order."""
-    raws, step, count = draw(RECORDS), draw(STEPS), draw(COUNTS)
-    data = Members((str(step * n), raw) for n, raw in enumerate(raws)) if step else raws
-    size = len(raws)
-    members = {"success": True, "code": 200, "data": data}
-    members["nbData"] = {"text": str(size), "fewer": size // 2, "null": None}.get(count, size)
-    if count == "absent":
-        del members["code"], members["nbData"]
-    elif size == 0 and step == 1:
-        members |= {"nbData": 0, "data": None}
-    for name, value in draw(OTHERS):
-        members.setdefault(name, value)
-    return draw(st.permutations(list(members.items())))
-
-
-WRONG = st.sampled_from(
-    [("success", wrong) for wrong in (False, "true", 1, None)]
-    + [("code", wrong) for wrong in ("200", "0200", 201, 10, None, True, Verbatim("2e2"), "x")]
-    + [("nbData", wrong) for wrong in (10**6, -1, "-1", True, Verbatim("3.0"), "9" * 30, [], "١")]
-    + [("data", wrong) for wrong in (None, "[]", 0, False, Members([("a", {})]))]
-    + [("data", Members([(key, 1), ("0", 2)])) for key in ("0", "00", "1", "-1", "١")]
-    + [("page", 1), ("total", None)]
-)
-
-
-@st.composite
-def wrong_members(draw):
-    """Members of an answer of which one is wrong, gone, or there twice."""
-    good, (name, value), how = draw(good_members()), draw(WRONG), draw(st.integers(0, 3))
-    kept = good if how == 0 else [member for member in good if member[0] != name]
-    return draw(st.permutations(kept if how == 1 else [*kept, (name, value)]))
-
-
-def written(members):
-    """Write answers: white space and escapes of any kind, sometimes a byte order mark."""
-    return st.builds(
-        lambda mark, members, style: (mark + rendered(Members(members), cycle(style))).encode(),
-        st.sampled_from(["", "", "", "\ufeff"]),
-        members,
-        STYLES,
-    )
-
-
-GOOD_ANSWERS = written(good_members())
-WRONG_ANSWERS = written(wrong_members())
-BITS = st.binary(min_size=1, max_size=2) | st.sampled_from(
-    [b"},{", b"]}", b"}", b"]", b",", b":", b'"', b"\\", b"e5", b".5", b"null", b"\0", b"\xff"]
-    + [b" ", b"\n", b"7", b"a", b"0", b"\xc3\xa9"] * 2
-)
-HOWS = st.sampled_from(["cut", "flip", "flip", "insert", "insert", "lose", "double"])
-DAMAGES = st.lists(st.tuples(HOWS, BITS), min_size=1, max_size=2)
-
-
-@st.composite
-def damaged_answers(draw):
-    """Good answers with bytes cut off, flipped, put in, lost or doubled."""
-    body = draw(GOOD_ANSWERS)
-    for how, new in draw(DAMAGES):
-        at, few = draw(st.integers(0, len(body))), new[0] % 40
-        body = {
-            "cut": body[:at],
-            "flip": body[:at] + new[:1] + body[at + 1 :],
-            "insert": body[:at] + new + body[at:],
-            "lose": body[:at] + body[at + few :],
-            "double": body[: at + few] + body[at:],
-        }[how]
-    return body
-
-
-CHUNK_SIZES = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 7, 16, 64, 10**6])
-
-
-@st.composite
-def cut(draw, body):
-    """Cut bytes into chunks: of one byte, of one size, in one piece, or anywhere."""
-    if size := draw(CHUNK_SIZES):
-        return pieces(body, size)
-    at = sorted(draw(st.lists(st.integers(0, len(body)), max_size=8)))
-    return [body[start:end] for start, end in pairwise([0, *at, len(body)])]
-
-
-BLOCK_SIZES = st.sampled_from([1, 3, 40, 100, 200, 400, BLOCK_BYTES])
-
-
 class TestAlways:
     @settings(STEADY, max_examples=200)
-    @given(st.data(), GOOD_ANSWERS, BLOCK_SIZES)
-    def test_good(self, data, body, block_bytes):
-        """A good answer gives its records, however it is written and cut."""
-        assert read_whole(body) is not None
+    @given(cases(GOOD_ANSWERS))
+    def test_good(self, case):
+        """A good answer gives its records and lands them, however it is written and cut."""
+        assert read_whole(case.body) is not None
 
-        assert_read_right(body, data.draw(cut(body)), block_bytes)
+        assert_right(case)
 
     @settings(STEADY, max_examples=150)
-    @given(st.data(), WRONG_ANSWERS, BLOCK_SIZES)
-    def test_wrong(self, data, body, block_bytes):
-        """An answer that is JSON, and yet not good, is an error of ours."""
-        assert_read_right(body, data.draw(cut(body)), block_bytes)
+    @given(cases(WRONG_ANSWERS))
+    def test_wrong(self, case):
+        """An answer that is JSON, and yet not good, is an error of ours, and changes nothing."""
+        assert_right(case)
 
     @settings(STEADY, max_examples=250)
-    @given(st.data(), damaged_answers(), BLOCK_SIZES)
-    def test_damaged(self, data, body, block_bytes):
-        """A damaged answer is an error of ours, or still good and read as just that."""
-        assert_read_right(body, data.draw(cut(body)), block_bytes)
+    @given(cases(DAMAGED_ANSWERS))
+    def test_damaged(self, case):
+        """A damaged answer is an error of ours, or still good and taken for just that."""
+        assert_right(case)
+
+    @settings(STEADY, max_examples=150)
+    @given(cases(SPLICED_ANSWERS))
+    def test_spliced(self, case):
+        """The halves of two answers are an error of ours, or good and taken for just that."""
+        assert_right(case)
 
 
 class TestChunks:
@@ -370,11 +212,13 @@ class TestEnvelope:
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"])
     def test_not_utf8(self, encoding):
         """Bytes that are not UTF-8 are broken, be it in the records or around them."""
-        for members in ({}, {"meta": "é"}):
+        for members in ({}, {"meta": "zoé@example.com"}):
             answer = listing([{"id": 1, "email": "björn"}][len(members) :], **members)
+            body = json.dumps(answer, ensure_ascii=False).encode(encoding)
 
-            with pytest.raises(RequestFailed, match="the answer is broken"):
-                list(opened(json.dumps(answer, ensure_ascii=False).encode(encoding)))
+            with pytest.raises(RequestFailed, match="the answer is broken") as caught:
+                list(opened(body))
+            assert_rightly_raised(caught.value, body)
 
     @pytest.mark.parametrize(
         ("body", "kind"),
@@ -490,6 +334,15 @@ class TestLimits:
                 assert ids(body.encode())
             except RequestFailed as error:
                 assert error.__context__ is None
+
+    @pytest.mark.parametrize("key", ["1", "null"])
+    def test_nesting_lands(self, key, tmp_path):
+        """A record of any depth lands or is quarantined whole, or nothing changes."""
+        for depth in (*range(850, 1010, 15), 100_000):
+            record = f'{{"id":{key},"email":"a","x":{"[" * depth}{"]" * depth}}}'
+            body = f'{{"success":true,"data":[{record},{record}]}}'.encode()
+
+            assert_landed_right(Case(body, [body], BLOCK_BYTES, PARIS, TODAY), tmp_path)
 
     @pytest.mark.parametrize(
         "number", [LONG, "-" + LONG, "1e999999", "0." + LONG], ids=["whole", "less", "huge", "fine"]
