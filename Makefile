@@ -3,6 +3,7 @@
 
 AIRFLOW ?= 3.3
 PYTHON ?= python3
+FUZZ_SECONDS ?= 180
 LANDINGS ?= 1000
 SEED ?= 1
 
@@ -12,7 +13,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines crash soak check bench constraints clean
+.PHONY: help demo test test-engines crash fuzz soak check bench constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +34,10 @@ crash: $(VENV)/ready  ## kill a landing at each of its steps, in a folder and in
 soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
 	$(RUN) -m tests.soak --landings $(LANDINGS) --seed $(SEED)
 
+fuzz: $(VENV)/ready  ## look for an answer that is decoded or landed wrong, for FUZZ_SECONDS
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group fuzz
+	$(RUN) -m tests.fuzz $(FUZZ_SECONDS)
+
 check: $(VENV)/ready  ## lint, format, types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -51,8 +56,8 @@ constraints/%.txt: | .venv-uv/bin/uv
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | .venv-uv/bin/uv pip compile --quiet --upgrade \
 	  --universal --python-version 3.10 --no-annotate \
 	  --custom-compile-command 'make constraints' \
-	  --extra s3 --group test --group check --group bench --group engines --constraint /dev/stdin \
-	  pyproject.toml --output-file $@
+	  --extra s3 --group test --group check --group bench --group engines --group fuzz \
+	  --constraint /dev/stdin pyproject.toml --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -66,4 +71,4 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands made
-	rm -rf .venv-* .bench .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo .fuzz dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
