@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from xml.sax.saxutils import unescape
 
 from mailpartner_provider.errors import BadData, MailPartnerError, RequestFailed, RequestRefused
 
@@ -21,8 +22,20 @@ TRANSIENT_CODES = {429, 500}
 PAGING_FIELDS = ("total", "page", "nb_per_page")
 
 _WORD = re.compile(r"[^\s<>\"'(),;:]+")
-_AT = re.compile("@|%40")
+# As it is, in URLs (also one inside another), HTML and JSON, and in East Asian widths.
+_AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40)|&commat|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
 _MESSAGE_LENGTH = 200
+
+# Each loop of these can go one way only, so that no text takes long.
+_XML_TEXT = r"[^<]*(?:<!\[CDATA\[[^\]]*(?:\](?!\]>)[^\]]*)*\]\]>[^<]*)*"
+_XML_ENTRY = re.compile(f"<entry>({_XML_TEXT})</entry>")
+_XML_PAIR = rf"<entry>(?:\s*<entry>{_XML_TEXT}</entry>){{2}}\s*</entry>\s*"
+_XML_BEGIN = r"\s*(?:<\?xml[^<>]*\?>\s*)?<result>\s*<entry>\s*"
+_XML_YES = re.compile(rf"{_XML_BEGIN}true\s*</entry>")
+_XML_NO = re.compile(
+    rf"{_XML_BEGIN}false\s*</entry>\s*{_XML_ENTRY.pattern}\s*"
+    rf"<entry>({_XML_TEXT}|\s*(?:{_XML_PAIR})+)</entry>\s*</result>\s*"
+)
 
 
 def refusal(
@@ -62,6 +75,29 @@ def paging(envelope: Mapping[str, Any], *, call: str) -> MailPartnerError | None
     )
 
 
+def read_xml(body: bytes, *, call: str) -> dict[str, Any] | None:
+    """Read an error that came in XML, as JSON would have named its members; None when it is none.
+
+    Only the vendor's documented form is read, by position. Nothing in it is expanded or loaded.
+
+    :raises BadData: it is a good answer, in which nothing says which value is what
+    """
+    text = body.decode("utf-8-sig", errors="replace")
+    if _XML_YES.match(text):
+        raise BadData(
+            f"{call}: the answer is XML, which names no fields, and nothing is guessed; "
+            "something between here and the API takes the parameter _format=json away"
+        )
+    found = _XML_NO.fullmatch(text)
+    if found is None:
+        return None
+    code, words = found.groups()
+    # An error about arguments has entries of two: the argument, and what is wrong with it.
+    errors = [_xml_text(entry) for entry in _XML_ENTRY.findall(words)][1::2]
+    members = {"errors": errors} if errors else {"message": _xml_text(words)}
+    return {"success": False, "code": _xml_text(code), **members}
+
+
 def declared(envelope: Mapping[str, Any], *, call: str) -> int | None:
     """Read ``nbData``, the number of records that the answer declares.
 
@@ -85,7 +121,14 @@ def _code(value: Any) -> int | None:
     """Read a code; on errors some siblings of the API write it as text."""
     if isinstance(value, str) and re.fullmatch("[0-9]{1,6}", value) and int(value) != 200:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if type(value) is int and abs(value) < 10**6 else None
+
+
+def _xml_text(text: str) -> str:
+    """Give the characters of a text in XML."""
+    parts = re.split(r"<!\[CDATA\[(.*?)\]\]>", text, flags=re.DOTALL)
+    parts[::2] = map(unescape, parts[::2])
+    return "".join(parts).strip()
 
 
 def _named(code: int | None) -> str:

@@ -12,6 +12,10 @@ Their texts carry counts, codes, days and places; never a key, an address, a que
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MailPartnerError(Exception):
     """Anything that this package reports about the API or its answer."""
@@ -35,3 +39,20 @@ class BadData(MailPartnerError):
 
 class LandingStopped(MailPartnerError):
     """Somebody stopped the task; nothing more was published."""
+
+
+@contextmanager
+def without_variables() -> Iterator[None]:
+    """Let an error pass with its traceback, but without the variables of the calls that it ended.
+
+    Sentry and others show them, and they hold the key, bodies and records.
+    """
+    try:
+        yield
+    except BaseException as error:
+        chain: list[BaseException | None] = [error]
+        for each in chain:
+            if each:
+                traceback.clear_frames(each.__traceback__)
+                chain += {each.__cause__, each.__context__}.difference(chain)
+        raise

@@ -19,13 +19,16 @@ from zoneinfo import ZoneInfo
 
 from mailpartner_provider import envelope
 from mailpartner_provider.blocks import Block, decode_block
-from mailpartner_provider.errors import RequestFailed
+from mailpartner_provider.errors import MailPartnerError, RequestFailed
 from mailpartner_provider.records import parse_json
 
 CALL = "unsubscribe/list"
 BLOCK_BYTES = 2 * 2**20
 BLOCKS_AHEAD = 8
 MAX_VALUE_BYTES = 64 * 2**20
+MAX_MEMBERS_BYTES = 2 * MAX_VALUE_BYTES
+MAX_MEMBERS = 1000
+MAX_XML_BYTES = 2**20
 
 _THREADS = 2
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -79,13 +82,15 @@ class UnsubscribeStream:
         """Read the envelope; where its member ``data`` is a collection, yield the blocks."""
         source, seen = self._source, self._envelope
         if not source.took("{"):
-            kind = "empty" if source.at_end() else self._content_type
-            raise broken(f"it is {kind}, not a JSON object")
-        closed = source.took("}")
+            raise self._not_json()
+        size, closed = 0, source.took("}")
         while not closed:
             name = source.name()
+            size += len(name)
             if name in seen:
                 raise broken("its envelope has a member twice")
+            if len(seen) == MAX_MEMBERS or size > MAX_MEMBERS_BYTES:
+                raise broken("its envelope has too many members")
             if name == "data" and source.took("["):
                 seen[name] = []
                 yield from self._array()
@@ -93,10 +98,20 @@ class UnsubscribeStream:
                 seen[name] = []
                 yield from self._numbered_object()
             else:
-                seen[name] = _parsed(source.value())
+                value = source.value()
+                size += len(value)
+                seen[name] = _parsed(value)
             closed = source.closed("}")
         if not source.at_end():
             raise broken("something follows after its end")
+
+    def _not_json(self) -> MailPartnerError:
+        """Say what an answer is that is no JSON object."""
+        beginning = self._source.beginning(MAX_XML_BYTES + 1)
+        members = envelope.read_xml(beginning, call=CALL)
+        refusal = members and envelope.refusal(members, call=CALL, mask=self._mask)
+        kind = self._content_type if beginning else "empty"
+        return refusal or broken(f"it is {kind}, not a JSON object")
 
     def _array(self) -> Iterator[Block]:
         """Decode the records of an array, in order, while two threads decode those ahead."""
@@ -207,6 +222,12 @@ class _Source:
             if self._ended:
                 return True
             self._fill(1)
+
+    def beginning(self, size: int) -> bytes:
+        """Give the next so many bytes without using them."""
+        self.at_end()
+        self._fill(size)
+        return self._held[:size]
 
     def name(self) -> str:
         """Use the name of a member, and the colon after it."""

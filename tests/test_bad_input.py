@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.errors import BadData, RequestFailed
+from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from tests.conftest import THREE, at_once, cut_off, files, land, listing, rows
 
@@ -17,11 +18,22 @@ REFUSED, FAILED, BAD = AirflowFailException, RequestFailed, BadData
 GOOD = json.dumps(listing(THREE)).encode()
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 GZIP = {"Content-Encoding": "gzip"}
+XML = {"Content-Type": "application/xml"}
+REFUSED_10 = {"success": False, "code": 10, "message": "Clé API incorrecte"}
+BILLION_LAUGHS = (
+    b'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]>'
+    b"<result><entry>false</entry><entry>10</entry><entry>&b;&c;</entry></result>"
+)
 FIRST = THREE[0]
 
 
 def no(code: Any = 7, status: int = 200, **members: Any) -> Answer:
     return at_once({"success": False, "code": code, **members}, status)
+
+
+def xml(members: dict[str, Any]) -> bytes:
+    """Write what XML makes of an answer."""
+    return faults.xml()(Answer(members)).body
 
 
 def one(**members: Any) -> Answer:
@@ -37,7 +49,11 @@ ANSWERS = {
     "partial content":              (at_once(GOOD, 206),                                  FAILED, "HTTP 206"),
     "white space only":             (at_once(b" \n\t "),                                  FAILED, "broken: it is empty"),
     "HTML with 200":                (at_once(b"<html>Login</html>", **HTML),              FAILED, "it is text/html, not a JSON object"),
-    "XML error":                    (at_once(b"<?xml version='1.0'?><result/>"),          FAILED, "not a JSON object"),
+    "XML":                          (at_once(b"<?xml version='1.0'?><result/>", **XML),   FAILED, "it is application/xml, not a JSON object"),
+    "XML error":                    (at_once(xml(REFUSED_10), **XML),                     REFUSED, "code 10; the API key is wrong: .*; the API says: Clé API incorrecte$"),
+    "XML error with 403":           (at_once(xml(REFUSED_10), 403),                       REFUSED, "code 10; the API key is wrong: .*; the API says: Clé API incorrecte$"),
+    "XML list":                     (at_once(xml(listing(THREE)), **XML),                 BAD,    "XML, which names no fields"),
+    "XML with a document type":     (at_once(BILLION_LAUGHS, **XML),                      FAILED, "not a JSON object"),
     "a JSON array":                 (at_once(b"[]"),                                      FAILED, "not a JSON object"),
     "a JSON text":                  (at_once(b'"ok"'),                                    FAILED, "not a JSON object"),
     "cut inside the envelope":      (at_once(GOOD[:20]),                                  FAILED, "broken"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import ipaddress
+import json
 import re
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -52,10 +54,13 @@ def read_timeouts(connection: Any) -> tuple[float, float]:
 
 
 def key_forms(key: str) -> list[str]:
-    """List every form in which a URL can carry a key, longest first."""
-    quoted = [quote(key, safe=""), quote(key), quote_plus(key)]
-    lowered = [re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted]
-    return sorted({key, *quoted, *lowered}, key=len, reverse=True)
+    """List every form in which a URL can carry a key, or a text cite one; longest first."""
+    forms = {key, quote(key, safe=""), quote(key), quote_plus(key)}
+    forms |= {quote(form, safe="") for form in forms}  # a URL inside a URL
+    forms |= {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in forms}
+    forms |= {html.escape(key), html.escape(key, quote=False)}
+    forms |= {cite(form)[1:-1] for form in forms for cite in (json.dumps, repr, ascii)}
+    return sorted(forms, key=len, reverse=True)
 
 
 def _seconds(connection: Any, name: str) -> float:

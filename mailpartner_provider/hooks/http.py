@@ -24,10 +24,14 @@ from mailpartner_provider.errors import (
 )
 
 CHUNK_BYTES = 2**20
+#: The longest answer, zipped or not, that is read: some ninety million records.
+MAX_ANSWER_BYTES = 8 * 2**30
 
+_ZIPPED_CHUNK_BYTES = 2**16
 _QUEUED_CHUNKS = 8
 _HEED_SECONDS = 0.2  # how long a stop may go unheard
 _GZIP = 16 + zlib.MAX_WBITS
+_KIND = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,40}", re.ASCII)
 
 
 class Head(NamedTuple):
@@ -40,15 +44,22 @@ class Head(NamedTuple):
 
 
 class Session(requests.Session):
-    """A session with time-outs, for paths below a base URL, that never leaves its origin."""
+    """A session with time-outs, for paths below a base URL, that never leaves its origin.
+
+    Proxies and ``REQUESTS_CA_BUNDLE`` are taken from the environment, but for http:// no proxy,
+    which would read the key; and nothing is taken from ``~/.netrc``. No error of a request that
+    could not be sent carries its URL.
+    """
 
     def __init__(self, base_url: str, timeouts: tuple[float, float]) -> None:
         super().__init__()
         self.base_url = base_url
         self.max_redirects = 3
         self.headers["Accept-Encoding"] = "gzip"
+        self.trust_env = base_url.startswith("https://")
+        self.auth = _unsigned
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _TimingAdapter(timeouts))
+            self.mount(scheme, _DiscreetAdapter(timeouts))
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         request.url = urljoin(f"{self.base_url}/", str(request.url))
@@ -56,9 +67,15 @@ class Session(requests.Session):
             raise RequestRefused("this session carries the API key, which no other host must see")
         return super().prepare_request(request)
 
+    def rebuild_auth(self, *args: Any) -> None:
+        """Leave a redirected request as it is."""
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
-        if target and _origin(urljoin(resp.url, target)) != _origin(resp.url):
+        if target is None:
+            return None
+        resp.close()  # requests would read all of its body, which may have no end
+        if _origin(urljoin(resp.url, target)) != _origin(resp.url):
             raise RequestRefused(
                 "the API redirects to another host, which must not see the API key: "
                 "correct the connection's Base URL"
@@ -117,7 +134,7 @@ class Download:
                     if not self._put(chunk):
                         return
         except MailPartnerError as error:
-            end = error
+            end = error.with_traceback(None)  # whose variables hold the URL and the body
         except Exception as error:  # its text and its context carry the URL: only its kind goes on
             end = _failure(error)
         self._put(end)
@@ -132,8 +149,8 @@ class Download:
         return False
 
 
-class _TimingAdapter(HTTPAdapter):
-    """Adds the time-outs that requests would otherwise leave out."""
+class _DiscreetAdapter(HTTPAdapter):
+    """Adds the time-outs that requests would otherwise leave out, and keeps the URL to itself."""
 
     def __init__(self, timeouts: tuple[float, float]) -> None:
         super().__init__()
@@ -143,35 +160,47 @@ class _TimingAdapter(HTTPAdapter):
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
         kwargs["timeout"] = kwargs.get("timeout") or self._timeouts
-        return super().send(request, *args, **kwargs)
+        _asking.now = True
+        try:
+            return super().send(request, *args, **kwargs)
+        except requests.RequestException as error:
+            kind = type(error)
+        finally:
+            _asking.now = False
+        # Out here, for the error's text, request and context carry the URL.
+        raise kind("the request could not be sent, or was not answered")
 
 
-class _WithoutKey(logging.Filter):
-    """Takes the API key out of the request lines that urllib3 logs when debugging."""
+class _NotOurs(logging.Filter):
+    """Drops what urllib3 logs of a request of ours: the URL, and headers that it cannot read."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                re.sub(r"apiKey=[^&\s\"]*", "apiKey=***", part) if isinstance(part, str) else part
-                for part in record.args
-            )
-        return True
+        return not getattr(_asking, "now", False)
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_WithoutKey())
+_asking = threading.local()
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_NotOurs())
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Sign nothing: the key is in the URL, and requests would look into ``~/.netrc``."""
+    return request
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """Give the scheme and all of the authority: a user name in it makes another origin."""
     parts = urlsplit(url)
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.hostname, parts.port or default
+    default = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+    return parts.scheme, parts.netloc.lower().removesuffix(default)
 
 
 def _head(response: requests.Response) -> Head:
     observed_at = datetime.now(timezone.utc)
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    kind = content_type if _KIND.fullmatch(content_type) else ""
     retry_after = _seconds(response.headers.get("Retry-After", ""), observed_at)
-    return Head(response.status_code, content_type[:60], retry_after, observed_at)
+    return Head(response.status_code, kind, retry_after, observed_at)
 
 
 def _seconds(retry_after: str, now: datetime) -> float | None:
@@ -188,17 +217,29 @@ def _seconds(retry_after: str, now: datetime) -> float | None:
 def _body(response: requests.Response) -> Iterator[bytes]:
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding == "identity":
-        return _raw(response)
+        return _limited(_raw(response, CHUNK_BYTES))
     if encoding in ("gzip", "x-gzip"):
-        return _unzipped(_raw(response))
+        return _limited(_unzipped(_limited(_raw(response, _ZIPPED_CHUNK_BYTES))))
     raise RequestFailed("the answer is compressed in a way that was not asked for")
 
 
-def _raw(response: requests.Response) -> Iterator[bytes]:
+def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass chunks on until they are too many; asking again would only bring them once more."""
+    left = MAX_ANSWER_BYTES
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise RequestRefused(
+                f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes, the most that is read"
+            )
+        yield chunk
+
+
+def _raw(response: requests.Response, size: int) -> Iterator[bytes]:
     """Give the body as it comes, and hold it against its declared length."""
     length = response.headers.get("Content-Length", "")
     received = 0
-    while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
+    while chunk := response.raw.read(size, decode_content=False):
         received += len(chunk)
         yield chunk
     if length.isdecimal() and received != int(length):

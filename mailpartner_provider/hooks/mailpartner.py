@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,13 @@ from airflow.providers.common.compat.sdk import BaseHook
 from mailpartner_provider import envelope
 from mailpartner_provider.compat import mask_secret
 from mailpartner_provider.credits import Credits, read_credits
-from mailpartner_provider.errors import LandingStopped, MailPartnerError, RequestFailed
+from mailpartner_provider.errors import (
+    BadData,
+    LandingStopped,
+    MailPartnerError,
+    RequestFailed,
+    without_variables,
+)
 from mailpartner_provider.get_provider_info import (
     CONN_FIELDS,
     CONN_TYPE,
@@ -111,6 +118,7 @@ class MailPartnerHook(BaseHook):
         left = f"{credits.credit_mail} mail credits, balance {credits.balance} {credits.currency}"
         return True, f"Connected to Mail Partner: {left}"
 
+    @without_variables()
     def get_credits(self) -> Credits:
         """Ask ``GET /me`` what the account has left.
 
@@ -137,8 +145,10 @@ class MailPartnerHook(BaseHook):
             blocks = iter(self.fetch_unsubscribes(timezone))
             return chain([first], blocks) if (first := next(blocks, None)) else blocks
 
-        yield from self._batches(self.attempts()(begin))
+        with without_variables():
+            yield from self._batches(self.attempts()(begin))
 
+    @without_variables()
     def get_df(self, timezone: str = DEFAULT_TIMEZONE) -> pd.DataFrame:
         """Fetch the suppression list as a DataFrame with Arrow-backed types, columns as above."""
         import pandas as pd
@@ -153,6 +163,7 @@ class MailPartnerHook(BaseHook):
         frame: pd.DataFrame = self.attempts()(fetch).to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
+    @without_variables()
     def fetch_unsubscribes(self, timezone: str = DEFAULT_TIMEZONE) -> UnsubscribeStream:
         """Ask for the suppression list once; ``attempts`` is for asking again.
 
@@ -164,7 +175,7 @@ class MailPartnerHook(BaseHook):
             answer,
             ZoneInfo(timezone),
             observed_at=answer.head.observed_at,
-            content_type=answer.head.content_type,
+            content_type=self._without_key(answer.head.content_type),
             mask=self._without_key,
         )
 
@@ -205,6 +216,7 @@ class MailPartnerHook(BaseHook):
         self._retry_after = None
         answer = Download(lambda: session.get(call, stream=True), lambda: self._stopped)
         self._retry_after = answer.head.retry_after
+        self.log.debug("Asked for %s: HTTP %d", call, answer.head.status)
         if answer.head.status == 200:
             return answer
         raise self._refusal(call, answer)
@@ -212,9 +224,10 @@ class MailPartnerHook(BaseHook):
     def _ask(self, call: str) -> dict[str, Any]:
         """Call something that answers in a few lines."""
         answer = self._open(call)
-        members = _members(answer)
+        members = _members(answer, call)
         if members is None:
-            raise RequestFailed(f"{call}: the answer is {answer.head.content_type}, not JSON")
+            kind = self._without_key(answer.head.content_type) or "of no stated kind"
+            raise RequestFailed(f"{call}: the answer is {kind}, not JSON")
         refusal = envelope.refusal(members, call=call, mask=self._without_key)
         if refusal:
             raise refusal
@@ -222,8 +235,8 @@ class MailPartnerHook(BaseHook):
 
     def _refusal(self, call: str, answer: Download) -> MailPartnerError:
         try:
-            members = _members(answer)
-        except RequestFailed:
+            members = _members(answer, call)
+        except (RequestFailed, BadData):
             members = None
         status = answer.head.status
         refusal = envelope.refusal(members or {}, call=call, status=status, mask=self._without_key)
@@ -265,15 +278,19 @@ class MailPartnerHook(BaseHook):
         )
 
 
-def _members(answer: Download) -> dict[str, Any] | None:
-    """Read a small answer; None when it is no JSON object."""
+def _members(answer: Download, call: str) -> dict[str, Any] | None:
+    """Read a small answer; None when it is neither a JSON object nor an error in XML.
+
+    :raises BadData: it is good, but XML
+    """
     body = b""
-    for chunk in answer:
-        body += chunk
-        if len(body) > _SMALL_ANSWER_BYTES:
-            return None
+    with closing(answer):
+        for chunk in answer:
+            body += chunk
+            if len(body) > _SMALL_ANSWER_BYTES:
+                return None
     try:
-        members = parse_json(body.decode("utf-8-sig"))
+        members = envelope.read_xml(body, call=call) or parse_json(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None

@@ -15,7 +15,12 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from mailpartner_provider import partitions
-from mailpartner_provider.errors import MailPartnerError, RequestRefused, WrongArgument
+from mailpartner_provider.errors import (
+    MailPartnerError,
+    RequestRefused,
+    WrongArgument,
+    without_variables,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -78,6 +83,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
         self.max_rejected = max_rejected
         self.max_shrink = max_shrink
 
+    @without_variables()
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the list; return the receipt and attach it to every outlet asset's event."""
         try:

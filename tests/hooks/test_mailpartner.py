@@ -167,6 +167,26 @@ class TestTestConnection:
         assert not MailPartnerHook().test_connection()[0]
         assert 1 == len(api.asked)
 
+    @pytest.mark.parametrize("status", [200, 403])
+    def test_error_in_xml(self, api, status):
+        """An error in XML is told in the same words as in JSON."""
+        refusing = faults.refusing(10, status=status)
+        api.script(refusing, faults.combined(refusing, faults.xml()))
+
+        told = [MailPartnerHook().test_connection() for _ in range(2)]
+
+        assert not told[0][0]
+        assert told[0] == told[1]
+
+    def test_account_in_xml(self, api):
+        """An account in XML is told in words: nothing in it says which number is what."""
+        api.script(faults.xml())
+
+        good, message = MailPartnerHook().test_connection()
+
+        assert not good
+        assert "me: the answer is XML, which names no fields" in message
+
 
 class TestCredits:
     def test_typed(self, api):

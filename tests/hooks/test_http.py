@@ -1,0 +1,393 @@
+"""The way to the API and back: TLS, the environment, redirects, and answers without end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import ssl
+import threading
+import time
+import tracemalloc
+from dataclasses import replace
+from itertools import chain, count, repeat
+from urllib.parse import quote
+
+import pytest
+import requests
+import trustme
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from mailpartner_provider.errors import LandingStopped, RequestFailed, RequestRefused
+from mailpartner_provider.hooks import http
+from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+from mailpartner_provider.testing import faults
+from mailpartner_provider.testing.answers import Answer
+from mailpartner_provider.testing.server import StandIn
+from tests import wire
+from tests.conftest import THREE, connect, land, listing, operator
+from tests.wire import Wire
+
+GZIP = {"Content-Encoding": "gzip"}
+GOOD = json.dumps(listing(THREE)).encode()
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """An environment without proxies, certificates or a .netrc; to be filled by a test."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    return monkeypatch
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """A certificate authority that nobody knows, and the file that makes it known."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return authority, str(tmp_path / "ca.pem")
+
+
+def certified(authority: trustme.CA, host: str = "127.0.0.1") -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    return context
+
+
+class TestTls:
+    def test_unknown_authority(self, api, lake, monkeypatch, environment, authority):
+        """A certificate of an unknown authority is a failure that says so; the key is not sent."""
+        with Wire(wire.http(GOOD), certified(authority[0])) as secure:
+            connect(monkeypatch, api, host=secure.url)
+
+            with pytest.raises(RequestFailed, match="certificate was not accepted"):
+                operator(lake).hook.fetch_unsubscribes()
+
+        assert [] == secure.asked
+
+    def test_other_host(self, api, monkeypatch, environment, authority):
+        """A certificate of another host is a failure, even from a known authority."""
+        environment.setenv("REQUESTS_CA_BUNDLE", authority[1])
+        with Wire(wire.http(GOOD), certified(authority[0], "api.example")) as secure:
+            connect(monkeypatch, api, host=secure.url)
+
+            with pytest.raises(RequestFailed, match="certificate was not accepted"):
+                MailPartnerHook().fetch_unsubscribes()
+
+        assert [] == secure.asked
+
+    def test_known_authority(self, api, lake, monkeypatch, environment, authority):
+        """A list lands over TLS once REQUESTS_CA_BUNDLE makes the authority known."""
+        environment.setenv("REQUESTS_CA_BUNDLE", authority[1])
+        with Wire(wire.http(GOOD), certified(authority[0])) as secure:
+            connect(monkeypatch, api, host=secure.url)
+
+            assert 3 == land(lake)["rows"]
+
+    def test_downgrade(self, api, lake, monkeypatch, environment, authority):
+        """No redirect from https to http is followed, not even on the same host."""
+        environment.setenv("REQUESTS_CA_BUNDLE", authority[1])
+        target = wire.http(b"", "302 Found", Location=f"{api.url}/unsubscribe/list")
+        with Wire(target, certified(authority[0])) as secure:
+            connect(monkeypatch, api, host=secure.url)
+
+            with pytest.raises(AirflowFailException, match="redirects to another host"):
+                land(lake)
+
+        assert [] == api.asked
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+    def test_no_proxy_for_http(self, api, lake, environment, name):
+        """A proxy never sees an http:// request, in which it could read the key."""
+        with Wire(wire.http(b"", "502 Bad gateway")) as proxy:
+            environment.setenv(name, proxy.url)
+
+            assert 3 == land(lake)["rows"]
+
+        assert [] == proxy.asked
+
+    def test_proxy_for_https(self, api, monkeypatch, environment):
+        """A proxy is used for https://, and only learns the name of the host."""
+        with Wire(wire.http(b"", "502 Bad gateway")) as proxy:
+            environment.setenv("HTTPS_PROXY", proxy.url)
+            connect(monkeypatch, api, host="https://api.example/v1")
+
+            with pytest.raises(RequestFailed, match=r"the connection broke \(ProxyError\)"):
+                MailPartnerHook().fetch_unsubscribes()
+
+        (asked,) = proxy.asked
+        assert asked.startswith(b"CONNECT api.example:443 HTTP/1.")
+        assert b"apiKey" not in asked
+
+    @pytest.mark.parametrize("redirected", [False, True])
+    def test_netrc(self, api, monkeypatch, environment, authority, tmp_path, redirected):
+        """What stands in .netrc, for other hosts or all of them, is not sent to the API."""
+        (tmp_path / "netrc").write_text("default login zoe password hers\n")
+        environment.setenv("REQUESTS_CA_BUNDLE", authority[1])
+        with Wire(wire.http(GOOD), certified(authority[0])) as secure:
+            if redirected:
+                there = wire.http(b"", "302 Found", Location="/there")
+                first = iter([there])
+                secure.answer = lambda: next(first, wire.http(GOOD))()
+            connect(monkeypatch, api, host=secure.url)
+
+            list(MailPartnerHook().fetch_unsubscribes())
+
+        assert 1 + redirected == len(secure.asked)
+        assert b"authorization" not in b"".join(secure.asked).lower()
+
+
+ELSEWHERE = [
+    "http://{there}/v1/unsubscribe/list",
+    "//{there}/v1/unsubscribe/list",
+    "///{there}/",
+    "http:{there}/",
+    "http:/{there}/",
+    "http:///{there}/",
+    "\\\\{there}/",
+    "/\\{there}/",
+    "\t//{there}/",
+    "/\t/{there}/",
+    "http://{here}@{there}/",
+    "http://{here}\\@{there}/",
+    "http://{there}\\@{here}/",
+    "http://{there}#@{here}/",
+    "http://{there}?@{here}/",
+    "http://{there}%23@{here}/",
+    "http://{there};@{here}/",
+    "http://user:word@{here}/",
+    "http://{there}%2f@{here}/",
+    "HTTP://{there}/",
+    "https://{here}/",
+    "ftp://{here}/",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "http://[{there}]/",
+    "http://{here}.example/",
+    "http://localhost:{port}/",
+    "http://127.1:{port}/",
+]
+
+
+class TestRedirects:
+    @pytest.mark.parametrize("location", ELSEWHERE)
+    @pytest.mark.parametrize("status", [302, 307, 308])
+    def test_never_elsewhere(self, api, status, location):
+        """No redirect, however it is written, takes a request to another origin."""
+        with StandIn() as elsewhere:
+            here, there = (each.url.split("/")[2] for each in (api, elsewhere))
+            port = there.partition(":")[2]
+            target = location.format(here=here, there=there, port=port)
+            api.script(Answer(b"", status, {"Location": target}))
+
+            with pytest.raises((RequestRefused, RequestFailed)):
+                list(MailPartnerHook().fetch_unsubscribes())
+
+        assert [] == elsewhere.asked
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_within(self, api, status):
+        """A redirect within the origin is followed, a few times."""
+        again = Answer(b"", status, {"Location": "?again"})
+        there = f"{api.url}/unsubscribe/list?apiKey={quote(api.key)}"
+        api.script(again, again, Answer(b"", status, {"Location": there}))
+
+        assert 3 == len(MailPartnerHook().get_df())
+
+    def test_in_circles(self, api):
+        """A redirect that leads to another, and so on, is refused."""
+        api.script(*[Answer(b"", 302, {"Location": "?again"})] * 5)
+
+        with pytest.raises(RequestRefused, match="redirects in circles"):
+            MailPartnerHook().fetch_unsubscribes()
+
+        assert 4 == len(api.asked)
+
+    def test_refresh(self, api):
+        """A Refresh header is no redirect."""
+        with StandIn() as elsewhere:
+            api.script(Answer(listing(THREE), headers={"Refresh": f"0;url={elsewhere.url}"}))
+
+            assert 3 == len(MailPartnerHook().get_df())
+
+        assert [] == elsewhere.asked
+
+    def test_cookies(self, api, monkeypatch):
+        """A cookie lives for one request and its redirects, and goes nowhere else."""
+        there = wire.http(
+            b"", "302 Found", **{"Location": "/there", "Set-Cookie": "crumb=1; Path=/"}
+        )
+        with Wire(there) as origin, Wire(wire.http(GOOD)) as other:
+            answers = iter([there, wire.http(GOOD)])
+            origin.answer = lambda: next(answers, wire.http(GOOD))()
+            connect(monkeypatch, api, host=origin.url)
+            hook = MailPartnerHook()
+            for _ in range(2):
+                list(hook.fetch_unsubscribes())
+            connect(monkeypatch, api, host=other.url)
+            list(MailPartnerHook().fetch_unsubscribes())
+
+        crumbs = [b"crumb" in asked for asked in (*origin.asked, *other.asked)]
+        assert [False, True, False, False] == crumbs
+
+    def test_endless_body(self, api):
+        """The body of a redirect is not read."""
+        there = {"Location": f"{api.url}/unsubscribe/list?apiKey={quote(api.key)}"}
+        api.script(Answer(faults.bomb()(Answer()).body, 302, {**GZIP, **there}))
+
+        assert 3 == len(MailPartnerHook().get_df())
+
+
+class TestSession:
+    @pytest.mark.parametrize("host", ["http://127.0.0.1:9", "https://127.0.0.1:9"])
+    def test_error(self, api, monkeypatch, host):
+        """An error of a request that was not answered carries neither the key nor the URL."""
+        connect(monkeypatch, api, host=host)
+
+        with pytest.raises(requests.ConnectionError) as caught:
+            MailPartnerHook().get_conn().get("me")
+
+        assert "not answered" in str(caught.value)
+        assert (None, None) == (caught.value.request, caught.value.__context__)
+
+    def test_unreadable_headers(self, api, monkeypatch, log):
+        """Headers that cannot be read are not logged, nor is the URL."""
+        with Wire(wire.http(GOOD, **{"X": "1\r\nzoe@example.com\r\nY: 2"})) as odd:
+            connect(monkeypatch, api, host=odd.url)
+
+            list(MailPartnerHook().fetch_unsubscribes())
+
+        said = log()
+        assert "zoe@example.com" not in said
+        assert "apiKey" not in said
+
+
+def endless_object():
+    """Number records without end."""
+    some = (b'"%d":{"id":1,"email":"a"},' % number for number in count())
+    return chain([b'{"success":true,"data":{'], map(b"".join, zip(*[some] * 5000, strict=True)))
+
+
+def endless_members():
+    """Name members of the envelope without end."""
+    return chain([b"{"], (b'"%d":"%b",' % (number, SPACE) for number in count()))
+
+
+SPACE = b" " * 2**16
+ENDLESS = {
+    "a bomb": faults.bomb(),
+    "records": faults.endless(),
+    "white space": Answer(repeat(SPACE)),
+    "white space after a record": Answer(chain([b'{"data":[{"id":1,"email":"a"}'], repeat(SPACE))),
+    "numbered records": Answer(endless_object()),
+    "empty gzip members": Answer(repeat(gzip.compress(b"") * 5000), headers=GZIP),
+    "an error": Answer(repeat(SPACE), 500),
+    "XML": Answer(chain([b"<result>"], repeat(SPACE))),
+    "a value": Answer(chain([b'{"x":"'], repeat(SPACE))),
+    "members": Answer(endless_members()),
+}
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("what", "limit"),
+        [
+            ("a bomb", 96 * 2**20),
+            ("records", 96 * 2**20),
+            ("white space", 96 * 2**20),
+            ("white space after a record", 96 * 2**20),
+            ("numbered records", 3 * 2**20),
+            ("empty gzip members", 3 * 2**20),
+        ],
+    )
+    def test_longest_answer(self, api, lake, monkeypatch, what, limit):
+        """An answer without end is refused at the stated limit, in memory that does not grow; it
+        is not asked for again, and nothing was published."""
+        monkeypatch.setattr(http, "MAX_ANSWER_BYTES", limit)
+        api.script(ENDLESS[what])
+        tracemalloc.start()
+
+        with pytest.raises(AirflowFailException, match=f"longer than {limit:,} bytes"):
+            land(lake)
+
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 48 * 2**20
+        assert 1 == len(api.asked)
+        assert not lake.exists()
+
+    @pytest.mark.parametrize(
+        ("what", "words"),
+        [
+            ("a value", "has a value of over 64 MiB"),
+            ("members", "its envelope has too many members"),
+            ("XML", "not a JSON object"),
+            ("an error", "HTTP 500"),
+        ],
+    )
+    def test_longest_part(self, api, what, words):
+        """What must be short ends far earlier, and so does the connection."""
+        left = threading.Event()
+        answer = ENDLESS[what]
+        api.script(replace(answer, body=_watched(answer.body, left)))
+
+        with pytest.raises(RequestFailed, match=words):
+            list(MailPartnerHook().fetch_unsubscribes())
+
+        assert left.wait(5)
+
+    def test_many_members(self, api):
+        """An envelope of a thousand members is read."""
+        some = {f"m{number}": None for number in range(996)}
+        api.script(Answer({**some, **listing(THREE)}), Answer({**some, **listing(THREE, more=1)}))
+
+        assert 3 == len(MailPartnerHook().get_df())
+        with pytest.raises(RequestFailed, match="too many members"):
+            list(MailPartnerHook().fetch_unsubscribes())
+
+
+class TestTime:
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n{",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"HTTP/1.1 200 OK\r\nX: ",
+            b"",
+        ],
+        ids=["body", "trailer", "header", "status"],
+    )
+    def test_dripping(self, api, lake, monkeypatch, head):
+        """An answer that drips never is silent for long; on_kill, which is what execution_timeout
+        calls, ends it within seconds."""
+        drop = {b"": b"HTTP/1.1 100 Continue\r\n\r\n"}.get(head, b"X: 1\r\n")
+        over = threading.Event()
+
+        def drips():
+            yield head
+            while not over.wait(0.05):
+                yield drop
+
+        with Wire(drips) as slow:
+            connect(monkeypatch, api, host=slow.url, extra={"read_timeout": 1})
+            task = operator(lake)
+            threading.Timer(1.5, task.on_kill).start()
+            began = time.monotonic()
+
+            with pytest.raises(LandingStopped):
+                task.execute({})
+
+            assert time.monotonic() - began < 6
+            over.set()
+
+
+def _watched(pieces, left):
+    """Tell when nobody wants more of an answer."""
+    try:
+        yield from pieces
+    finally:
+        left.set()
