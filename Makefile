@@ -24,12 +24,12 @@ demo: $(VENV)/ready  ## land two days of a suppression list with a real Airflow,
 test: $(VENV)/ready  ## run all tests
 	$(RUN) -m pytest
 
+crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
+	$(RUN) -m pytest tests/crash -m 'crash or not crash'
+
 test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
-
-crash: $(VENV)/ready  ## kill a landing at each of its steps, in a folder and in a bucket
-	$(RUN) -m pytest tests/crash -m 'crash or not crash'
 
 soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
 	$(RUN) -m tests.soak --landings $(LANDINGS) --seed $(SEED)

@@ -126,6 +126,8 @@ def keep_live(order: Order, standing: Receipt | None) -> Receipt | None:
             standing.snapshot_date,
         )
         return None
+    with order.destination.scratch():
+        pass  # nothing to stage, but what a killed landing left there goes
     log.info(
         "Kept the live snapshot of %s: it was observed on its day, and what the API shows now "
         "cannot tell who has been removed since",

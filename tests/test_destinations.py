@@ -75,6 +75,16 @@ class TestPromises:
         assert b"new" == destination.read("_receipts/dt=2026-11-22.json")
         assert ["dt=2026-11-22.json"] == destination.names("_receipts")
 
+    def test_not_in_place(self, tmp_path):
+        """Who has opened the old file reads it to its end."""
+        folder = LocalFolder(tmp_path / "lake")
+        publish(folder, "dt=2026-11-22/part-00000.parquet", b"old")
+
+        with (tmp_path / "lake/dt=2026-11-22/part-00000.parquet").open("rb") as reader:
+            publish(folder, "dt=2026-11-22/part-00000.parquet", b"new")
+
+            assert b"old" == reader.read()
+
     def test_nothing_there(self, destination):
         """What does not exist is read as None, listed as empty, and removed without a word."""
         assert destination.read("_receipts/dt=2026-11-22.json") is None

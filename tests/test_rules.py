@@ -195,6 +195,18 @@ class TestRule4HonestAboutThePast:
         assert json.loads(observed_then) | {"changed": False} == receipt
         assert asked == len(api.asked)
 
+    def test_live_receipt_alone(self, api, lake):
+        """A live receipt keeps nothing once its partition is gone: the day is landed anew."""
+        land(lake, snapshot_date=YESTERDAY.isoformat())
+        place = lake / f"_receipts/dt={YESTERDAY}.json"
+        place.write_text(place.read_text().replace('"backdated"', '"live"'))
+        (lake / f"dt={YESTERDAY}" / "part-00000.parquet").unlink()
+
+        receipt = land(lake, snapshot_date=YESTERDAY.isoformat())
+
+        assert ("backdated", True) == (receipt["status"], receipt["changed"])
+        assert 3 == len(rows(lake, YESTERDAY))
+
     def test_backdated_replaces_backdated(self, api, lake):
         """A backdated snapshot replaces a backdated one."""
         land(lake, snapshot_date=YESTERDAY.isoformat())

@@ -16,6 +16,7 @@ from airflow.models import DagRun
 from mailpartner_provider.errors import LandingStopped
 from mailpartner_provider.testing.answers import Answer
 from tests.conftest import TODAY, connect, files, land, operator
+from tests.crash.places import BucketFolder, Folder
 
 PATIENCE_SECONDS = 20
 SOON_SECONDS = 5
@@ -26,7 +27,7 @@ from datetime import datetime, timezone
 from airflow.providers.common.compat.sdk import DAG
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 
-with DAG("killed", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc)) as dag:
+with DAG({dag_id!r}, schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc)) as dag:
     UnsubscribeToParquetOperator(task_id="land", destination={destination!r}, snapshot_date={day!r})
 
 if __name__ == "__main__":
@@ -67,8 +68,12 @@ def wait_until(met):
         time.sleep(0.02)
 
 
-def scratch_in(lake):
-    return list(lake.glob(".mailpartner-landing-*"))
+def scratch_in(folder):
+    return list(folder.glob(".mailpartner-landing-*"))
+
+
+def staged_in(*folders):
+    return [file for folder in folders for file in folder.glob(".mailpartner-landing-*/part.*")]
 
 
 @contextmanager
@@ -145,26 +150,34 @@ class TestOnKill:
 
 
 class TestSigterm:
-    def test_process(self, database, api, lake, over, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("where", ["folder", "bucket"])
+    def test_process(
+        self, database, api, lake, bucket, over, tmp_path, tmp_path_factory, monkeypatch, where
+    ):
         """SIGTERM to the process of a task ends it within seconds, not in success; the destination
         is as it was, and scratch files are gone."""
-        land(lake)
-        before = files(lake)
+        place = Folder(lake) if where == "folder" else BucketFolder(bucket)
+        temporary = tmp_path_factory.mktemp("temporary")
+        land(place.destination)
+        before = place.files()
         api.script(Answer(endless(over, silent=True)))
-        dags = tmp_path / "dags"
-        dags.mkdir()
-        (dags / "killed.py").write_text(DAG_FILE.format(destination=str(lake), day=str(TODAY)))
-        monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dags))
+        dag_file = tmp_path / "dags" / "killed.py"
+        dag_file.parent.mkdir()
+        dag_file.write_text(
+            DAG_FILE.format(dag_id=f"killed_{where}", destination=place.destination, day=str(TODAY))
+        )
+        monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dag_file.parent))
+        monkeypatch.setenv("TMPDIR", str(temporary))
 
-        with subprocess.Popen([sys.executable, dags / "killed.py"]) as process:
+        with subprocess.Popen([sys.executable, dag_file]) as process:
             try:
-                wait_until(lambda: scratch_in(lake) or process.poll() is not None)
+                wait_until(lambda: staged_in(lake, temporary) or process.poll() is not None)
                 process.send_signal(signal.SIGTERM)
                 process.wait(SOON_SECONDS)
             finally:
                 process.kill()
 
-        (run,) = DagRun.find(dag_id="killed")
+        (run,) = DagRun.find(dag_id=f"killed_{where}")
         assert ["failed"] == [str(task.state) for task in run.get_task_instances()]
-        assert before == files(lake)
-        assert [] == scratch_in(lake)
+        assert before == place.files()
+        assert [] == scratch_in(lake) + scratch_in(temporary)
