@@ -13,7 +13,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines crash fuzz soak check bench constraints clean
+.PHONY: help demo test test-engines crash secrecy fuzz soak check bench constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,12 +24,15 @@ demo: $(VENV)/ready  ## land two days of a suppression list with a real Airflow,
 test: $(VENV)/ready  ## run all tests
 	$(RUN) -m pytest
 
-crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
-	$(RUN) -m pytest tests/crash -m 'crash or not crash'
-
 test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
+
+crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
+	$(RUN) -m pytest tests/crash -m 'crash or not crash'
+
+secrecy: $(VENV)/ready  ## let everything fail, and search for the key and for addresses
+	$(RUN) -m pytest -m 'secrecy or not secrecy' tests/airflow/test_secrecy.py
 
 soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
 	$(RUN) -m tests.soak --landings $(LANDINGS) --seed $(SEED)
