@@ -18,8 +18,8 @@ from mailpartner_provider.testing.answers import Answer
 from tests.conftest import TODAY, connect, files, land, operator
 from tests.crash.places import BucketFolder, Folder
 
-PATIENCE_SECONDS = 20
-SOON_SECONDS = 5
+PATIENCE_SECONDS = 60
+SOON_SECONDS = 20
 
 DAG_FILE = """
 from datetime import datetime, timezone
@@ -38,7 +38,7 @@ if __name__ == "__main__":
 @pytest.fixture(autouse=True)
 def impatient(api, monkeypatch):
     """A connection that a stop must not have to wait for, nor a test that fails."""
-    connect(monkeypatch, api, extra={"read_timeout": 10})
+    connect(monkeypatch, api, extra={"read_timeout": 60})
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def endless(over, *, silent):
     """Begin a good answer, of some megabytes, that does not end while a test has patience."""
     record = b'{"id": 1, "email": "a@example.com", "createdAt": null},'
     yield b'{"success": true, "code": 200, "data": [' + record * 100_000
-    for _ in range(500):
+    for _ in range(2000):
         if over.wait(0.02):
             return
         if not silent:
@@ -116,7 +116,7 @@ class TestOnKill:
         """on_kill stops a landing whose request is not being answered."""
         with socket.create_server(("127.0.0.1", 0)) as mute:
             mute_url = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
-            connect(monkeypatch, api, host=mute_url, extra={"read_timeout": 10})
+            connect(monkeypatch, api, host=mute_url, extra={"read_timeout": 60})
             task = operator(lake)
             asked = []
             threading.Thread(target=lambda: asked.append(mute.accept())).start()

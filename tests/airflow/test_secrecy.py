@@ -27,8 +27,8 @@ from mailpartner_provider.testing.server import DEFAULT_KEY
 from tests import HOME, LINEAGE, wire
 from tests.airflow.conftest import NOON, dag_of, midnight
 from tests.airflow.runs import run_by_hand, run_by_scheduler
-from tests.bucket import SECRET
-from tests.conftest import TODAY, at_once, connect, files, listing, operator
+from tests.bucket import SECRET, Fault, Request, refusing
+from tests.conftest import TODAY, at_once, connect, files, listing
 from tests.test_bad_input import ANSWERS
 from tests.wire import Wire
 
@@ -51,15 +51,15 @@ class Failure:
 
     :param answer: the answer, or a fault of it, to every try
     :param sent: an answer as it goes over the wire
-    :param refused: what the bucket refuses
-    :param by: makes the task
+    :param bucket: what becomes of a request to the bucket
+    :param by: the operator
     """
 
     answer: Any = None
     sent: Any = None
     fields: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
-    refused: str = ""
+    bucket: Fault = Request.answer
     by: type[UnsubscribeToParquetOperator] = UnsubscribeToParquetOperator
 
 
@@ -72,10 +72,6 @@ def marked(answer: Answer) -> Answer:
         body = json.loads(json.dumps(body).replace("example.com", f"{MARK}.com"))
     beside = {"Set-Cookie": f"who={CITED}", "X-Who": CITED, "ETag": CITED, "Server": CITED}
     return replace(answer, body=body, headers={**beside, **answer.headers})
-
-
-def refusing(shape: str) -> Failure:
-    return Failure(answer=faults.refusing(10, CITED, shape=shape))
 
 
 class OnAFullDisk(UnsubscribeToParquetOperator):
@@ -148,7 +144,10 @@ FAILURES = {
         }.items()
     },
     # The API's answers
-    **{f"refusing, {shape}": refusing(shape) for shape in faults.SHAPES},
+    **{
+        f"refusing, {shape}": Failure(answer=faults.refusing(10, CITED, shape=shape))
+        for shape in faults.SHAPES
+    },
     "refusing in XML": Failure(
         answer=faults.combined(faults.refusing(9, CITED, status=200), faults.xml())
     ),
@@ -182,19 +181,21 @@ FAILURES = {
     # The landing
     "killed": Failure(answer=faults.stalled(0.9), by=Killed),
     "a full disk": Failure(
-        answer=at_once(listing([ODD, UNUSABLE] * 5000)),
-        arguments={"max_rejected": 5000},
+        answer=at_once(listing([ODD, UNUSABLE] * 8000)),
+        arguments={"max_rejected": 8000},
         by=OnAFullDisk,
     ),
     "an empty list": Failure(answer=at_once(listing([])), arguments={"on_empty": "fail"}),
     "S3": Failure(answer=at_once(listing([ODD, UNUSABLE])), arguments={**S3, "max_rejected": 1}),
-    "S3, refused": Failure(arguments=S3, refused=f"PUT /lake/x/dt={TODAY}/part-00000.parquet"),
+    "S3, refused": Failure(
+        arguments=S3, bucket=refusing(f"PUT /lake/x/dt={TODAY}/part-00000.parquet")
+    ),
     "S3, no bucket": Failure(arguments={"destination": "s3://aws_default@nowhere/x"}),
     "S3, no server": Failure(arguments={"destination": "s3://gone@lake/x"}),
 }
 
 LANDED = {
-    "a landing", "a quarantine", "slow", "in pieces", "gzipped", "S3", "broken headers",
+    "a landing", "a quarantine", "slow", "in pieces", "gzipped", "S3", "broken headers", "a length",
 }  # fmt: skip
 SEARCHED: Counter[str] = Counter()
 
@@ -244,7 +245,7 @@ def api(mailpartner_api, monkeypatch):
 
 
 @pytest.fixture
-def search(api, bucket, lake, log, monkeypatch):
+def search(database, api, bucket, lake, log, monkeypatch):
     """Let a task of a real run fail, and search what it logs, raises and publishes."""
 
     def search(failure: Failure) -> str:
@@ -256,7 +257,7 @@ def search(api, bucket, lake, log, monkeypatch):
             **{"destination": str(lake), "snapshot_date": str(TODAY), **failure.arguments},
         )
         api.script(*[failure.answer] * 4 if failure.answer else [])
-        bucket.refused.add(failure.refused)
+        bucket.fault = failure.bucket
         with Wire(failure.sent) as odd:
             port = api.url.split(":")[2].partition("/")[0]
             host = failure.fields.get("host", odd.url if failure.sent else api.url)
@@ -293,7 +294,7 @@ def test_bad_answer(search, what):
     assert "failed" == search(Failure(answer=marked(ANSWERS[what][0])))
 
 
-@pytest.mark.parametrize("key", KEYS[1:])
+@pytest.mark.parametrize("key", KEYS[1:], ids=["odd", "plain"])
 def test_other_keys(api, search, key):
     """No key is to be seen, whichever characters it has."""
     api.key = key
@@ -304,14 +305,15 @@ def test_other_keys(api, search, key):
 
 
 @pytest.mark.usefixtures("database")
-def test_at_rest(api, lake, log, capsys):
+def test_at_rest(api, lake, log, capfd):
     """Neither the key nor an address is to be seen below Airflow's home, after all those runs and
     those of the scheduler: metadata database, XCom, asset events, log files, lineage."""
     errors: list[str] = []
     tasks = [
-        operator(
-            lake / name,
+        UnsubscribeToParquetOperator(
             task_id=name,
+            destination=str(lake / name),
+            snapshot_date=str(TODAY),
             outlets=[Asset("lake://secrecy")],
             on_failure_callback=lambda context: errors.extend(shown(context["exception"])),
             trigger_rule="all_done",
@@ -327,10 +329,11 @@ def test_at_rest(api, lake, log, capsys):
     SEARCHED.update(failures=4, places=len(kept) + 2, bytes=sum(map(len, kept.values())))
     assert ["failed"] * 3 + ["success"] == [run.states[task.task_id] for task in tasks]
     assert b'"eventType": "FAIL"' in LINEAGE.read_bytes()
-    assert b"lake://secrecy" in kept["airflow.db"]
+    receipt = json.loads(files(lake)[f"landed/_receipts/dt={TODAY}.json"])
+    assert receipt["sha256"].encode() in kept["airflow.db"] + kept.get("airflow.db-wal", b"")
     places = {"errors": "".join(errors).encode(), "log": log().encode(), **kept}
     assert [] == found([api.key, SECRET], places)
-    with capsys.disabled():
+    with capfd.disabled():
         print(
             "\nSearched {bytes:,} bytes in {places} places after {failures} runs.".format(
                 **SEARCHED
