@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.blocks import Block
 from mailpartner_provider.destinations import naming_the_place
+from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
 from mailpartner_provider.records import SCHEMA, Rejected
 from mailpartner_provider.stream import UnsubscribeStream, broken
 
 #: The columns of a snapshot; their order is a promise (some loaders go by position).
 SNAPSHOT_SCHEMA = SCHEMA.insert(3, pa.field("snapshot_date", pa.date32(), nullable=False))
-ROW_GROUP_ROWS = 131_072
 
 _EPOCH = date(1970, 1, 1)
 _CREATED_AT = SCHEMA.field("created_at").type
@@ -76,19 +76,12 @@ def stage(
     staged = Staged(file=scratch / "part.parquet", rejected_file=scratch / "rejected.jsonl")
     with naming_the_place("write scratch files in", scratch):
         with (
-            pq.ParquetWriter(
-                staged.file,
-                SNAPSHOT_SCHEMA,
-                compression="zstd",
-                compression_level=3,  # a fifth smaller than level 1, as fast
-                use_dictionary=["snapshot_date", "extra_fields"],  # the others hardly repeat
-                write_page_index=True,
-            ) as writer,
+            open_writer(staged.file, SNAPSHOT_SCHEMA) as writer,
             staged.rejected_file.open("w", encoding="ascii") as quarantine,
         ):
             blocks = _heard(stream, heartbeat)
-            for row_group in _row_groups(_counted(blocks, staged, quarantine, cutoff), day):
-                writer.write_table(row_group, row_group_size=ROW_GROUP_ROWS)
+            for rows in in_row_groups(_counted(blocks, staged, quarantine, cutoff), SCHEMA):
+                writer.write_table(_dated(rows, day), row_group_size=ROW_GROUP_ROWS)
         _verify(staged, stream.received)
     return staged
 
@@ -140,21 +133,9 @@ def _count(staged: Staged, batch: pa.RecordBatch) -> None:
     )
 
 
-def _row_groups(batches: Iterator[pa.RecordBatch], day: date) -> Iterator[pa.Table]:
-    """Cut the rows at fixed counts, so that the file does not depend on how they arrived."""
-    held = pa.Table.from_batches([], SCHEMA)
-    for batch in batches:
-        held = pa.concat_tables([held, pa.Table.from_batches([batch])])
-        while held.num_rows >= ROW_GROUP_ROWS:
-            yield _dated(held.slice(0, ROW_GROUP_ROWS), day)
-            held = held.slice(ROW_GROUP_ROWS)
-    if held.num_rows:
-        yield _dated(held, day)
-
-
 def _dated(rows: pa.Table, day: date) -> pa.Table:
-    """Add the column ``snapshot_date``, in one piece."""
-    columns = rows.combine_chunks().columns
+    """Add the column ``snapshot_date``."""
+    columns = rows.columns
     days = (day - _EPOCH).days.to_bytes(4, "little", signed=True) * rows.num_rows
     # From a buffer, because pa.repeat would import pandas: a third of a second in every process.
     column = pa.Array.from_buffers(pa.date32(), rows.num_rows, [None, pa.py_buffer(days)])
