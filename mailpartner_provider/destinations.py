@@ -50,6 +50,9 @@ class Destination(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file; nothing happens when there is no such file."""
 
+    def fetch(self, name: str, file: Path) -> bool:
+        """Copy the file of this name to a scratch file; say whether there was one."""
+
     def scratch(self) -> AbstractContextManager[Path]:
         """Lend a folder to finish files in; it is gone afterwards, whatever happened."""
 
@@ -96,6 +99,12 @@ class LocalFolder:
     def remove(self, name: str) -> None:
         with self._obeying("remove", name):
             (self._root / name).unlink(missing_ok=True)
+
+    def fetch(self, name: str, file: Path) -> bool:
+        with self._obeying("read", name), suppress(FileNotFoundError):
+            shutil.copyfile(self._root / name, file)
+            return True
+        return False
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -154,6 +163,12 @@ class ObjectStore:
     def remove(self, name: str) -> None:
         with self._obeying("remove", name), suppress(FileNotFoundError):
             self._fs.rm_file(self._path(name))
+
+    def fetch(self, name: str, file: Path) -> bool:
+        with self._obeying("read", name), suppress(FileNotFoundError):
+            self._fs.get_file(self._path(name), str(file))
+            return True
+        return False
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

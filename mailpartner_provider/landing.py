@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -97,19 +97,9 @@ def land(
 
 
 def read_history(destination: Destination, day: date) -> History:
-    """Read what was landed for a day and before it.
-
-    The day before is tried first, so that a daily landing lists nothing. A receipt that cannot be
-    read is reported and passed over.
-    """
-    standing = _read_receipt(destination, day)
-    previous = _read_receipt(destination, day - timedelta(days=1)) if day > date.min else None
-    if previous is None:
-        listed = map(partitions.day_in_name, destination.names(partitions.RECEIPTS))
-        earlier = sorted((found for found in listed if found and found < day), reverse=True)
-        receipts = (_read_receipt(destination, found) for found in earlier)
-        previous = next(filter(None, receipts), None)
-    return History(standing, previous)
+    """Read what was landed for a day and before it."""
+    previous = next(earlier_receipts(destination, day), None)
+    return History(standing_receipt(destination, day), previous)
 
 
 def keep_live(order: Order, standing: Receipt | None) -> Receipt | None:
@@ -136,13 +126,33 @@ def keep_live(order: Order, standing: Receipt | None) -> Receipt | None:
     return replace(standing, changed=False)
 
 
-def _read_receipt(destination: Destination, day: date) -> Receipt | None:
+def earlier_receipts(destination: Destination, day: date) -> Iterator[Receipt]:
+    """Read the receipts of the days before a day, the newest first.
+
+    One that cannot be read is reported and passed over. The day before is tried first, so that a
+    daily landing lists nothing.
+    """
+    if day == date.min:
+        return
+    day_before = day - timedelta(days=1)
+    if receipt := standing_receipt(destination, day_before):
+        yield receipt
+    listed = map(partitions.day_in_name, destination.names(partitions.RECEIPTS))
+    earlier = sorted((found for found in listed if found and found < day_before), reverse=True)
+    yield from filter(None, (standing_receipt(destination, found) for found in earlier))
+
+
+def standing_receipt(destination: Destination, day: date) -> Receipt | None:
+    """Read the receipt of a day; one that cannot be read is reported, and none."""
     name = partitions.receipt_file(day)
     text = destination.read(name)
     if text is None:
         return None
     try:
-        return read_receipt(text)
+        receipt = read_receipt(text)
+        if receipt.snapshot_date != day.isoformat():
+            raise ValueError(f"it is the receipt of {receipt.snapshot_date}")
+        return receipt
     except ValueError as error:
         log.warning("Passed over %s: %s", destination.uri(name), error)
         return None

@@ -115,6 +115,14 @@ class TestPromises:
         assert ["2"] == destination.names("a")
         assert destination.read("a/1") is None
 
+    def test_fetched(self, destination, tmp_path):
+        """A file is copied, byte for byte; what does not exist is not, and that is said."""
+        publish(destination, "a/1", b"\x00\r\n\xff")
+
+        assert destination.fetch("a/1", tmp_path / "copy")
+        assert b"\x00\r\n\xff" == (tmp_path / "copy").read_bytes()
+        assert not destination.fetch("a/2", tmp_path / "none")
+
     def test_digest(self, destination):
         """A digest is the SHA-256 of the whole file, in hex; None where there is no such file."""
         assert destination.digest("a/1") is None
@@ -266,6 +274,7 @@ class TestErrors:
         [
             ("read", lambda place, file: place.read("a/1")),
             ("read", lambda place, file: place.digest("a/1")),
+            ("read", lambda place, file: place.fetch("a/1", file)),
             ("write", lambda place, file: place.publish(file, "a/1")),
             ("remove", lambda place, file: place.remove("a/1")),
             ("list", lambda place, file: place.names("a")),

@@ -43,24 +43,38 @@ def read_day(
     return day, source
 
 
+def dates_of_run(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect what Airflow says of the run's time; many kinds of run lack some of it."""
+    names = ("partition_key", "partition_date", "data_interval_end", "logical_date")
+    run_after = getattr(context.get("dag_run"), "run_after", None)
+    return {**{name: context.get(name) for name in names}, "run_after": run_after}
+
+
 def read_terms(on_empty: Any, max_rejected: Any, max_shrink: Any) -> Terms:
     """Read ``on_empty``, ``max_rejected`` and ``max_shrink``."""
     if on_empty not in ON_EMPTY:
         raise WrongArgument(f"on_empty: expected 'write', 'skip' or 'fail', got {on_empty!r}")
     if type(max_rejected) is not int or max_rejected < 0:
         raise WrongArgument(f"max_rejected: expected a count of 0 or more, got {max_rejected!r}")
-    is_share = type(max_shrink) in (int, float) and 0 <= max_shrink <= 1
-    if max_shrink is not None and not is_share:
-        raise WrongArgument(
-            f"max_shrink: expected a share from 0 to 1, or None to turn it off, got {max_shrink!r}"
-        )
+    max_shrink = read_share(max_shrink, "max_shrink")
     return Terms(on_empty=on_empty, max_rejected=max_rejected, max_shrink=max_shrink)
 
 
-def open_destination(destination: Any) -> Destination:
+def read_share(share: Any, name: str) -> float | None:
+    """Read ``max_shrink`` or ``max_removed``."""
+    if share is None:
+        return None
+    if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1:
+        return share
+    raise WrongArgument(
+        f"{name}: expected a share from 0 to 1, or None to turn it off, got {share!r}"
+    )
+
+
+def open_destination(destination: Any, name: str = "destination") -> Destination:
     """Find the place that ``destination`` names: an absolute folder, or a URI Airflow can open."""
     text = str(destination or "").strip()
-    expected = "destination: expected an absolute local folder or an object storage URI"
+    expected = f"{name}: expected an absolute local folder or an object storage URI"
     if not text.startswith("/") and "://" not in text:
         raise WrongArgument(f"{expected}, got {text!r}")
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -117,7 +117,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
         from mailpartner_provider.operators import arguments
 
         zone = arguments.read_zone(self.timezone)
-        day, source = arguments.read_day(self.snapshot_date, _run(context), zone)
+        day, source = arguments.read_day(self.snapshot_date, arguments.dates_of_run(context), zone)
         self.log.info("Landing %s, from %s, in %s", day, source, zone.key)
         terms = arguments.read_terms(self.on_empty, self.max_rejected, self.max_shrink)
         destination = arguments.open_destination(self.destination)
@@ -202,10 +202,3 @@ class _Progress:
             )
         else:
             self._say("Received %d records, %d a second", stream.received, rate)
-
-
-def _run(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect what Airflow says of the run's time; many kinds of run lack some of it."""
-    names = ("partition_key", "partition_date", "data_interval_end", "logical_date")
-    run_after = getattr(context.get("dag_run"), "run_after", None)
-    return {**{name: context.get(name) for name in names}, "run_after": run_after}
