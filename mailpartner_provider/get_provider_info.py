@@ -33,7 +33,10 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider, as Airflow's ``provider_info`` schema has it."""
     hooks = "mailpartner_provider.hooks.mailpartner"
-    operators = "mailpartner_provider.operators.unsubscribe_to_parquet"
+    operators = [
+        "mailpartner_provider.operators.unsubscribe_to_parquet",
+        "mailpartner_provider.operators.unsubscribe_changes",
+    ]
     return {
         "package-name": "mailpartner-provider",
         "name": HOOK_NAME,
@@ -46,7 +49,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": HOOK_NAME, "python-modules": [hooks]}],
-        "operators": [{"integration-name": HOOK_NAME, "python-modules": [operators]}],
+        "operators": [{"integration-name": HOOK_NAME, "python-modules": operators}],
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.testing.server import StandIn
-from tests.airflow.conftest import NOON
-from tests.airflow.runs import load, run_by_hand
-from tests.conftest import THREE, TODAY, connect, files
+from tests.airflow.conftest import FIVE_DAYS_AGO, NOON, dag_of, midnight
+from tests.airflow.runs import load, run_by_hand, run_by_scheduler
+from tests.conftest import THREE, TODAY, connect, files, operator
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
 
@@ -22,11 +23,43 @@ def test_all_of_them():
     dags = [load(file) for file in sorted(EXAMPLES.glob("*.py"))]
 
     assert [
+        "mailpartner_changes",
+        "mailpartner_changes_by_asset",
         "mailpartner_daily_local",
         "mailpartner_daily_s3",
         "mailpartner_many_accounts",
     ] == [dag.dag_id for dag in dags]
     assert all(dag.doc_md for dag in dags)
+
+
+def test_changes(api, lake, monkeypatch):
+    """The daily snapshot, and then what changed in it."""
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
+
+    run = run_by_hand(load(EXAMPLES / "mailpartner_changes.py"), NOON)
+
+    assert {"land_unsubscribes": "success", "land_changes": "success"} == run.states
+    receipt = json.loads(files(lake)[f"unsubscribe_changes/_receipts/dt={TODAY}.json"])
+    assert (3, None) == (receipt["added"], receipt["previous_snapshot_date"])
+    assert (run.dag_run.run_id, "land_changes") == (receipt["run_id"], receipt["task_id"])
+
+
+def test_changes_by_asset(api, lake, monkeypatch):
+    """What changed, once the event of the snapshot's asset names the day."""
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
+    task = load(EXAMPLES / "mailpartner_daily_local.py").get_task("land_unsubscribes")
+    nightly = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
+    landed = operator(task.destination, snapshot_date=str(TODAY), outlets=task.outlets)
+
+    follower = load(EXAMPLES / "mailpartner_changes_by_asset.py")
+    follower.is_paused_upon_creation = False
+
+    _, run = run_by_scheduler(
+        dag_of(landed, schedule=nightly, due=midnight(FIVE_DAYS_AGO)), follower
+    )
+
+    assert {"land_changes": "success"} == run.states
+    assert f"unsubscribe_changes/dt={TODAY}/part-00000.parquet" in files(lake)
 
 
 def test_local(api, lake, monkeypatch):

@@ -1,0 +1,33 @@
+"""Whenever ``mailpartner_daily_local`` has landed a snapshot, land what changed in it.
+
+The receipt in the asset's event names the day. (Airflow 2 calls its assets datasets.)
+Needs ``pip install 'mailpartner-provider[changes]'``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.providers.common.compat.sdk import DAG, Asset
+
+from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
+
+LAKE = "{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}"
+EVENTS = "(triggering_asset_events | default(triggering_dataset_events))"
+
+with DAG(
+    dag_id="mailpartner_changes_by_asset",
+    schedule=[Asset("mailpartner-unsubscribes")],
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=10)},
+    tags=["mailpartner"],
+    doc_md=__doc__,
+):
+    UnsubscribeChangesOperator(
+        task_id="land_changes",
+        source=f"{LAKE}/unsubscribes",
+        destination=f"{LAKE}/unsubscribe_changes",
+        snapshot_date=f"{{{{ ({EVENTS}.values() | first | last).extra.snapshot_date }}}}",
+    )

@@ -1,0 +1,130 @@
+"""What became of each record from one snapshot to another, found out by DuckDB.
+
+DuckDB compares what does not fit into memory, with the help of the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mailpartner_provider.errors import LandingStopped, WrongArgument
+from mailpartner_provider.parquet import ROW_GROUP_ROWS
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY_LIMIT = "256MB"  # beyond it, DuckDB goes on in the scratch folder
+THREADS = 2  # each takes its share of the memory
+
+# All of an id's records are compared, as a multiset: GROUP BY takes nulls for equal, and a sum of
+# zero says that a record stands as often in the one snapshot as in the other.
+_CHANGES = """
+WITH
+    records AS (
+        SELECT {columns}, 1 AS side FROM {current}
+        UNION ALL
+        SELECT {columns}, -1 AS side FROM {previous}
+    ),
+    differing AS (
+        SELECT DISTINCT id
+        FROM (SELECT id FROM records GROUP BY {columns} HAVING sum(side) <> 0)
+    ),
+    touched AS MATERIALIZED (SELECT * FROM records SEMI JOIN differing USING (id)),
+    presence AS (
+        SELECT id, max(side) = 1 AS is_listed, min(side) = -1 AS was_listed
+        FROM touched
+        GROUP BY id
+    )
+SELECT
+    CASE WHEN NOT is_listed THEN 'removed' WHEN was_listed THEN 'changed' ELSE 'added' END
+        AS change,
+    {columns}
+FROM touched JOIN presence USING (id)
+WHERE is_listed = (side = 1)
+ORDER BY change, {columns}
+"""
+
+
+class Comparison:
+    """One comparison of two snapshots; another thread or a signal handler may stop it."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._connection: DuckDBPyConnection | None = None
+
+    def stop(self) -> None:
+        """Have the comparison raise LandingStopped, now if it is under way."""
+        self._stopped = True
+        if self._connection:
+            self._connection.interrupt()
+
+    def raise_if_stopped(self) -> None:
+        if self._stopped:
+            raise LandingStopped("stopped; nothing more was published")
+
+    def changes(
+        self, snapshots: Sequence[Path], columns: Sequence[str], scratch: Path
+    ) -> Iterator[pa.RecordBatch]:
+        """Give the records that make the difference, in order of ``change``, then of the columns.
+
+        An id that only the current snapshot has was ``added``, one that only the previous has was
+        ``removed``. One that both have was ``changed``, unless they have the same records of it,
+        each as often. All records of such an id are given: as they are, or, where the id was
+        removed, as they were.
+
+        :param snapshots: the current snapshot, and the previous one, unless there is none
+        :param columns: what makes a record, ``id`` among them
+        :param scratch: where to go on when memory is full
+        :return: batches of ``change`` and the columns
+        :raises WrongArgument: DuckDB is not installed
+        :raises LandingStopped: ``stop`` was called
+        :raises OSError: DuckDB ran out of memory or disk, or cannot read a snapshot
+        """
+        duckdb = _import_duckdb()
+        current, previous = _rows_of(snapshots[0]), _rows_of(snapshots[-1])
+        if len(snapshots) == 1:
+            previous += " WHERE false"
+        names = ", ".join(f'"{name}"' for name in columns)
+        sql = _CHANGES.format(columns=names, current=current, previous=previous)
+        try:
+            with duckdb.connect(":memory:", config=_settings(scratch)) as self._connection:
+                changes = self._connection.sql(sql)  # runs when it is read
+                self.raise_if_stopped()
+                yield from changes.to_arrow_reader(ROW_GROUP_ROWS)
+        except duckdb.Error as error:
+            self.raise_if_stopped()
+            # Nothing more of the error, whose text may quote a record.
+            raise OSError(f"DuckDB's {type(error).__name__}") from None
+        finally:
+            self._connection = None
+
+
+def _import_duckdb() -> ModuleType:
+    try:
+        import duckdb
+    except ImportError:
+        install = "pip install 'mailpartner-provider[changes]'"
+        raise WrongArgument(f"changes are told by DuckDB, which is not here: {install}") from None
+    return duckdb
+
+
+def _settings(scratch: Path) -> dict[str, Any]:
+    return {
+        "memory_limit": MEMORY_LIMIT,
+        "threads": THREADS,
+        "temp_directory": str(scratch / "duckdb"),
+        "preserve_insertion_order": False,  # the result is sorted
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+def _rows_of(snapshot: Path) -> str:
+    """Name a file in SQL; the folders above it are no columns."""
+    literal = str(snapshot).replace("'", "''")
+    return f"read_parquet('{literal}', hive_partitioning = false)"

@@ -1,0 +1,141 @@
+"""The operator that tells who was added, removed or changed since the last complete snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+)
+
+from mailpartner_provider.errors import MailPartnerError, WrongArgument
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from mailpartner_provider.changes import ChangesReceipt, Order
+    from mailpartner_provider.comparison import Comparison
+    from mailpartner_provider.landing import Origin
+
+
+class UnsubscribeChangesOperator(BaseOperator):
+    """Land what changed in the Mail Partner suppression list as one Parquet partition a day.
+
+    Compares the day's snapshot, as ``UnsubscribeToParquetOperator`` has landed it, id by id with
+    the last live one before it, and lands ``<destination>/dt=YYYY-MM-DD/``: the records with
+    ``change`` (``added``, ``removed`` or ``changed``) and ``previous_snapshot_date``, which is null
+    for the very first snapshot, and tells a gap of days. To take all records of these ids out of
+    the previous snapshot, and to put those ``added`` and ``changed`` in, gives the day's own.
+
+    A backdated snapshot cannot tell who was removed: the task is skipped, and the next live one is
+    compared across that day. Needs ``pip install 'mailpartner-provider[changes]'``.
+
+    :param source: the ``destination`` of the snapshots (templated)
+    :param destination: another local folder or Airflow object storage URI (templated)
+    :param snapshot_date: the day, as YYYY-MM-DD; None: the day of the run, as for the landing
+        (templated)
+    :param timezone: zone of the business day, as for the landing
+    :param max_removed: fail when more than this share of the previous snapshot's records is no
+        longer listed, such as when the key of another account is used; None turns the guard off
+    :return: the receipt, a flat dict of counts, days and digests; never a record or an address
+    :raises AirflowFailException: an argument is wrong, or DuckDB missing: Airflow does not retry
+    :raises AirflowSkipException: the day's snapshot is backdated
+    :raises BadData: a snapshot is missing, is not the one that its receipt names, has other columns
+        than the one before, or breaks ``max_removed``
+    :raises OSError: source or destination cannot be read or written
+    """
+
+    template_fields: Sequence[str] = ("source", "destination", "snapshot_date")
+    ui_color = "#e4f0e8"
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        destination: str,
+        snapshot_date: str | None = None,
+        timezone: str = "Europe/Paris",
+        max_removed: float | None = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.destination = destination
+        self.snapshot_date = snapshot_date
+        self.timezone = timezone
+        self.max_removed = max_removed
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Land the changes; return the receipt and attach it to every outlet asset's event."""
+        from mailpartner_provider.changes import land_changes
+
+        try:
+            order = self._order(context)
+            receipt = land_changes(order, self.comparison)
+        except WrongArgument as error:
+            self.log.error("Refused, and trying again will not help: %s", error)
+            raise AirflowFailException(str(error)) from error
+        except (MailPartnerError, OSError) as error:
+            self.log.error("Not landed: %s", error)
+            raise
+        if receipt is None:
+            raise AirflowSkipException(
+                f"the snapshot of {order.day} is backdated, and cannot tell who was removed; the "
+                "next live one will be compared across this day"
+            )
+        self._report(receipt)
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra = receipt.as_dict()
+        return receipt.as_dict()
+
+    def on_kill(self) -> None:
+        """Stop the comparison; nothing is published afterwards."""
+        self.comparison.stop()
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The comparison, made when first used."""
+        from mailpartner_provider.comparison import Comparison
+
+        return Comparison()
+
+    def _order(self, context: Context) -> Order:
+        """Check the arguments, now that templates are rendered, and settle the day."""
+        from mailpartner_provider.changes import Order
+        from mailpartner_provider.operators import arguments
+
+        zone = arguments.read_zone(self.timezone)
+        run = arguments.dates_of_run(context)
+        day, reason = arguments.read_day(self.snapshot_date, run, zone)
+        self.log.info("Telling the changes of %s, from %s, in %s", day, reason, zone.key)
+        return Order(
+            day,
+            arguments.open_destination(self.source, "source"),
+            arguments.open_destination(self.destination),
+            arguments.read_share(self.max_removed, "max_removed"),
+            self._origin(context),
+        )
+
+    def _origin(self, context: Context) -> Origin:
+        from mailpartner_provider.landing import Origin
+
+        ti: Any = context.get("ti")
+        if ti is None:
+            return Origin(task_id=self.task_id)
+        return Origin(None, ti.dag_id, ti.task_id, ti.run_id)
+
+    def _report(self, receipt: ChangesReceipt) -> None:
+        self.log.info(
+            "%s the changes of %s since %s in %s: %d records added, %d removed, %d changed",
+            "Landed" if receipt.changed else "Found unchanged",
+            receipt.snapshot_date,
+            receipt.previous_snapshot_date or "ever",
+            receipt.uri,
+            receipt.added,
+            receipt.removed,
+            receipt.changed_records,
+        )
