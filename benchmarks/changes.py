@@ -1,0 +1,107 @@
+"""What telling the changes costs: ``python -m benchmarks.changes [RECORDS]``.
+
+Makes two snapshots, of which the later lacks one in a hundred records, has as many new ones, and
+one in ten thousand with another address; then tells the changes in a new process, which has nothing
+else in its memory, and prints what it cost as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import date, timedelta
+from pathlib import Path
+
+DAY = date(2026, 11, 23)
+
+
+def main(records: int) -> None:
+    """Make the snapshots here, compare them in a new process."""
+    with tempfile.TemporaryDirectory(prefix="mailpartner-bench-") as folder:
+        source = Path(folder) / "unsubscribes"
+        make_snapshot(source, DAY - timedelta(days=1), range(records), lambda key: "")
+        left = [key for key in range(records) if key % 100 != 50]
+        now = [*left, *range(records, records + records // 100)]
+        make_snapshot(source, DAY, now, lambda key: "new." if key % 10_000 == 3 else "")
+        command = [sys.executable, "-m", "benchmarks.changes", "--of", folder]
+        subprocess.run(command, check=True)
+
+
+def make_snapshot(
+    source: Path, day: date, ids: Sequence[int], prefix: Callable[[int], str]
+) -> None:
+    """Write a snapshot as a landing does, and the receipt that changes look at."""
+    import pyarrow as pa
+
+    from mailpartner_provider.destinations import digest
+    from mailpartner_provider.parquet import in_row_groups, open_writer
+    from mailpartner_provider.receipts import Receipt
+    from mailpartner_provider.staging import SNAPSHOT_SCHEMA
+
+    def batches():
+        for at in range(0, len(ids), 100_000):
+            part = ids[at : at + 100_000]
+            emails = [
+                f"person.{key * 7919 % 100_000_007}@{prefix(key)}example{key % 97}.com"
+                for key in part
+            ]
+            created = [1_437_380_385_000_000 + key * 31_000_000 for key in part]
+            columns = [part, emails, created, [day] * len(part), [None] * len(part)]
+            arrays = [
+                pa.array(column, field.type)
+                for column, field in zip(columns, SNAPSHOT_SCHEMA, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=SNAPSHOT_SCHEMA)
+
+    file = source / f"dt={day}" / "part-00000.parquet"
+    file.parent.mkdir(parents=True)
+    with open_writer(file, SNAPSHOT_SCHEMA) as writer:
+        for rows in in_row_groups(batches(), SNAPSHOT_SCHEMA):
+            writer.write_table(rows)
+    members = {"snapshot_date": str(day), "status": "live", "partition_by": "snapshot"}
+    counts = {"rows": len(ids), "duplicate_ids": 0, "sha256": digest(file)}
+    receipt = dict.fromkeys(field.name for field in fields(Receipt)) | members | counts
+    (source / "_receipts").mkdir(exist_ok=True)
+    (source / f"_receipts/dt={day}.json").write_text(json.dumps(receipt))
+
+
+def tell(folder: Path) -> None:
+    """Tell the changes once; print what it cost."""
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(dir=folder)
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    import duckdb
+
+    import mailpartner_provider.changes
+    from benchmarks.ways import _memory
+    from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
+
+    task = UnsubscribeChangesOperator(
+        task_id="tell",
+        source=str(folder / "unsubscribes"),
+        destination=str(folder / "changes"),
+        snapshot_date=str(DAY),
+    )
+    idle_bytes = _memory("VmRSS")
+    began, began_cpu = time.perf_counter(), time.process_time()
+    receipt = task.execute({})
+    cost = {
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": time.process_time() - began_cpu,
+        "peak_bytes": _memory("VmHWM"),
+        "idle_bytes": idle_bytes,
+        **{name: receipt[name] for name in ("added", "removed", "changed_records", "bytes")},
+    }
+    print(json.dumps(cost), file=sys.__stdout__)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--of"]:
+        tell(Path(sys.argv[2]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000)
