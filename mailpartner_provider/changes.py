@@ -121,9 +121,10 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
         file = scratch / "part.parquet"
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
         _check(counts, pair, order.max_removed)
-        receipt = _declare(file, counts, pair, order)
-        comparison.raise_if_stopped()
-        _publish(file, receipt, order)
+        with order.destination.alone():
+            receipt = _declare(file, counts, pair, order)
+            comparison.raise_if_stopped()
+            _publish(file, receipt, order)
     return receipt
 
 
@@ -245,7 +246,7 @@ def _check(counts: Counter[str], pair: _Pair, max_removed: float | None) -> None
 
 def _declare(file: Path, counts: Counter[str], pair: _Pair, order: Order) -> ChangesReceipt:
     """Write down what is about to be published."""
-    name = partitions.partition_file(order.day)
+    name, sha256 = partitions.partition_file(order.day), digest(file)
     return ChangesReceipt(
         snapshot_date=pair.current.snapshot_date,
         previous_snapshot_date=pair.previous.snapshot_date if pair.previous else None,
@@ -256,8 +257,8 @@ def _declare(file: Path, counts: Counter[str], pair: _Pair, order: Order) -> Cha
         removed=counts[REMOVED],
         changed_records=counts[CHANGED],
         bytes=file.stat().st_size,
-        sha256=digest(file),
-        changed=not order.destination.holds(name, file),
+        sha256=sha256,
+        changed=order.destination.digest(name) != sha256,
         source_uri=order.source.uri(name),
         source_sha256=pair.current.sha256,
         previous_sha256=pair.previous.sha256 if pair.previous else None,

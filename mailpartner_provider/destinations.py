@@ -166,7 +166,7 @@ class ObjectStore:
 
     def fetch(self, name: str, file: Path) -> bool:
         with self._obeying("read", name), suppress(FileNotFoundError):
-            self._fs.get_file(self._path(name), str(file))
+            self._fs.get_file(self._path(name), str(file))  # one request; to open it would take two
             return True
         return False
 
@@ -180,11 +180,9 @@ class ObjectStore:
 
     def _fetched(self, name: str, use: Callable[[Path], _T]) -> _T | None:
         """Use a copy of a file; None when there is no such file."""
-        with self._obeying("read", name), self.scratch() as folder, suppress(FileNotFoundError):
+        with self._obeying("read", name), self.scratch() as folder:
             copy = folder / "copy"
-            self._fs.get_file(self._path(name), str(copy))  # one request; to open it would take two
-            return use(copy)
-        return None
+            return use(copy) if self.fetch(name, copy) else None
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -87,7 +87,7 @@ def land(
             heartbeat(stream)
             found = order.destination.digest(partitions.partition_file(order.day))
             if not is_live and found:  # a live one may have been landed meanwhile
-                standing = _read_receipt(order.destination, order.day)
+                standing = standing_receipt(order.destination, order.day)
                 if kept := keep_live(order, standing):
                     return kept
             status = LIVE if is_live else BACKDATED

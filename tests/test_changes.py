@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from mailpartner_provider.errors import BadData, LandingStopped
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
+from tests.bucket import refusing
 from tests.conftest import THREE, TODAY, YESTERDAY, files, land
 from tests.snapshots import COLUMNS, put_snapshot
 
@@ -582,7 +583,7 @@ class TestS3:
 
     def test_refused(self, two_days):
         """A refused PUT leaves the bucket as it was, and is named."""
-        two_days.refused.add(f"PUT /lake/changes/dt={TODAY}/part-00000.parquet")
+        two_days.fault = refusing(f"PUT /lake/changes/dt={TODAY}/part-00000.parquet")
         before = dict(two_days)
 
         with pytest.raises(OSError, match=f"^cannot write s3://lake/changes/dt={TODAY}/"):

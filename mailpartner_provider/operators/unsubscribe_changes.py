@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from mailpartner_provider.errors import MailPartnerError, WrongArgument
+from mailpartner_provider.errors import MailPartnerError, WrongArgument, without_variables
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -69,6 +69,7 @@ class UnsubscribeChangesOperator(BaseOperator):
         self.timezone = timezone
         self.max_removed = max_removed
 
+    @without_variables()
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the changes; return the receipt and attach it to every outlet asset's event."""
         from mailpartner_provider.changes import land_changes

@@ -28,6 +28,7 @@ _forks.set_forkserver_preload(
     [
         __name__,
         "aiobotocore.session",
+        "airflow.models.dag",
         "airflow.providers.amazon.aws.fs.s3",
         "mailpartner_provider.hooks.mailpartner",
         "mailpartner_provider.operators.arguments",

@@ -122,7 +122,7 @@ def walk_steps(walk, stride):
         walk.survived()
 
 
-@each_or_every(5)
+@each_or_every(6)
 def test_folder(folder_walk, stride):
     """A landing in a folder survives a kill at any of its steps."""
     walk_steps(folder_walk, stride)
@@ -134,7 +134,7 @@ def test_bucket(bucket_walk):
     walk_steps(bucket_walk, 1)
 
 
-@each_or_every(5)
+@each_or_every(6)
 def test_requests(bucket_walk, stride):
     """A landing in a bucket survives a kill at any of its requests, before the store has heard it
     or after the store has done what was asked."""
