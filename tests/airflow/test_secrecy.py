@@ -18,6 +18,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 import tenacity
 from airflow.providers.common.compat.sdk import Asset
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.hooks import http, mailpartner
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
@@ -25,7 +26,7 @@ from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import DEFAULT_KEY
 from tests import HOME, LINEAGE, wire
-from tests.airflow.conftest import NOON, dag_of, midnight
+from tests.airflow.conftest import FIVE_DAYS_AGO, NOON, dag_of, midnight
 from tests.airflow.runs import run_by_hand, run_by_scheduler
 from tests.bucket import SECRET, Fault, Request, refusing
 from tests.conftest import TODAY, at_once, connect, files, listing
@@ -323,7 +324,8 @@ def test_at_rest(api, lake, log, capfd):
     api.script(faults.refusing(10, CITED), *[faults.truncated()] * 4)
     api.script(Answer(listing([ODD, UNUSABLE])))
 
-    (run,) = run_by_scheduler(dag_of(*tasks, schedule="@daily", due=midnight(TODAY)))
+    nightly = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
+    (run,) = run_by_scheduler(dag_of(*tasks, schedule=nightly, due=midnight(FIVE_DAYS_AGO)))
 
     kept = {name: text for name, text in files(HOME).items() if name != "airflow.cfg"}
     SEARCHED.update(failures=4, places=len(kept) + 2, bytes=sum(map(len, kept.values())))
