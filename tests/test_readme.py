@@ -87,6 +87,18 @@ def test_dag(api, lake):
     assert 3 == names["land"].execute({})["rows"]
 
 
+def test_changes(api, lake, tmp_path):
+    """The operator of changes tells them of what was landed."""
+    land(lake)
+    code = block("python", "UnsubscribeChangesOperator(")
+    code = code.replace("s3://aws_default@lake/unsubscribe_changes", str(tmp_path / "changes"))
+    names: dict = {}
+    exec(code.replace("s3://aws_default@lake/unsubscribes", str(lake)), names)
+    names["changes"].snapshot_date = TODAY.isoformat()
+
+    assert 3 == names["changes"].execute({})["added"]
+
+
 def test_own_dags(tmp_path):
     """The test of somebody's own DAG passes."""
     dag = block("python", "with DAG")
