@@ -63,8 +63,9 @@ def assert_right(case: Case):
     """Hold the package against the contract: it decodes the answer, and lands it, as it should."""
     body, chunks, block_bytes, zone, day = case
     assert_read_right(body, chunks, block_bytes, zone)
-    if depth(body) < SURELY_READ:
-        assert_ways_agree(body[body.find(b"[") + 1 : body.rfind(b"]")], zone)
+    block = body[body.find(b"[") + 1 : body.rfind(b"]")]
+    if depth(block) < SURELY_READ:
+        assert_ways_agree(block, zone)
     if day:
         with TemporaryDirectory() as folder:
             assert_landed_right(case, Path(folder))

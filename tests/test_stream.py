@@ -73,6 +73,12 @@ class TestAlways:
         """The halves of two answers are an error of ours, or good and taken for just that."""
         assert_right(case)
 
+    def test_quotes_out_of_step(self):
+        """A quote too many before deep nesting is an error of ours."""
+        body = b'{&success": fal' + b"[" * 700 + b', "code"3 :2}'
+
+        assert_right(Case(body, [body], BLOCK_BYTES, PARIS, None))
+
 
 class TestChunks:
     body = (
