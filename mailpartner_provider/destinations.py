@@ -180,7 +180,7 @@ class ObjectStore:
 
     def _fetched(self, name: str, use: Callable[[Path], _T]) -> _T | None:
         """Use a copy of a file; None when there is no such file."""
-        with self._obeying("read", name), self.scratch() as folder:
+        with self.scratch() as folder:
             copy = folder / "copy"
             return use(copy) if self.fetch(name, copy) else None
 

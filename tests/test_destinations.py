@@ -294,6 +294,7 @@ class TestErrors:
             act(destination, file)
 
         assert str(caught.value).startswith(f"cannot {verb} {place}")
+        assert 1 == str(caught.value).count("cannot")
         assert "\n" not in str(caught.value)
 
     def test_root_is_a_file(self, tmp_path):
