@@ -46,7 +46,7 @@ class ChangesReceipt:
     """One landing of changes, as XCom, asset events and ``_receipts/`` carry it.
 
     ``rows`` = ``added`` + ``removed`` + ``changed_records``. ``changed`` says, as in the receipt of
-    a snapshot, whether the file differs from what stood there.
+    a snapshot, whether it is another file than the day's last receipt declared.
     """
 
     snapshot_date: str
@@ -108,7 +108,7 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
     pair = _find(order)
     if pair is None:
         return None
-    _refuse_snapshots(order)
+    declared = _declared(order)
     with order.destination.scratch() as scratch:
         files = [
             _fetch(order.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
@@ -122,7 +122,7 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
         _check(counts, pair, order.max_removed)
         with order.destination.alone():
-            receipt = _declare(file, counts, pair, order)
+            receipt = _declare(file, counts, pair, order, declared)
             comparison.raise_if_stopped()
             _publish(file, receipt, order)
     return receipt
@@ -153,18 +153,23 @@ def _find(order: Order) -> _Pair | None:
     return _Pair(current, next((receipt for receipt in earlier if receipt.status == LIVE), None))
 
 
-def _refuse_snapshots(order: Order) -> None:
-    """Make sure that the destination is not the source, or another folder of snapshots."""
+def _declared(order: Order) -> str | None:
+    """Read the digest that the day's last receipt declares; None when there is no such receipt.
+
+    :raises WrongArgument: the destination is the source, or another folder of snapshots
+    """
     standing = order.destination.read(partitions.receipt_file(order.day))
     try:
-        dataset = json.loads(standing or b"")["dataset"]
+        receipt = json.loads(standing or b"")
+        dataset, sha256 = receipt["dataset"], receipt["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return  # not the receipt of a landing
+        return None  # not the receipt of a landing
     if dataset != DATASET:
         raise WrongArgument(
             f"destination: {order.destination.uri('')} holds {dataset}; changes need a folder of "
             "their own"
         )
+    return str(sha256)
 
 
 def _fetch(source: Destination, receipt: Receipt, file: Path) -> Path:
@@ -244,9 +249,12 @@ def _check(counts: Counter[str], pair: _Pair, max_removed: float | None) -> None
         )
 
 
-def _declare(file: Path, counts: Counter[str], pair: _Pair, order: Order) -> ChangesReceipt:
-    """Write down what is about to be published."""
+def _declare(
+    file: Path, counts: Counter[str], pair: _Pair, order: Order, declared: str | None
+) -> ChangesReceipt:
+    """Write down what is about to be published; a file that no receipt declared is a change."""
     name, sha256 = partitions.partition_file(order.day), digest(file)
+    found = order.destination.digest(name)
     return ChangesReceipt(
         snapshot_date=pair.current.snapshot_date,
         previous_snapshot_date=pair.previous.snapshot_date if pair.previous else None,
@@ -258,7 +266,7 @@ def _declare(file: Path, counts: Counter[str], pair: _Pair, order: Order) -> Cha
         changed_records=counts[CHANGED],
         bytes=file.stat().st_size,
         sha256=sha256,
-        changed=order.destination.digest(name) != sha256,
+        changed=not (declared == sha256 == found),
         source_uri=order.source.uri(name),
         source_sha256=pair.current.sha256,
         previous_sha256=pair.previous.sha256 if pair.previous else None,

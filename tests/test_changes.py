@@ -417,6 +417,14 @@ class TestAllOrNothing:
             == files(feed)[f"dt={TODAY}/part-00000.parquet"]
         )
 
+    def test_killed_before_its_receipt(self, lake, feed):
+        """Changes that no receipt has declared are a change, though their file stands there."""
+        put_snapshot(lake, TODAY, [ANNE])
+        tell(lake, feed)
+        (feed / f"_receipts/dt={TODAY}.json").unlink()
+
+        assert tell(lake, feed)["changed"]
+
     def test_landed_again(self, lake, feed):
         """Where the snapshot was replaced by a later one of its day, so are the changes."""
         put_snapshot(lake, YESTERDAY, [ANNE])
