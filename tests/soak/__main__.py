@@ -32,7 +32,7 @@ from mailpartner_provider.testing.faults import Fault
 from mailpartner_provider.testing.server import StandIn
 from tests.bucket import Bucket
 from tests.conftest import files
-from tests.soak.account import MARK, Account, Rows, row_key
+from tests.soak.account import MARK, Account, Rows, record_key, row_key
 
 FIRST_DAY = date(2020, 1, 1)
 LAKE = "s3://aws_default@soak/unsubscribes"
@@ -252,10 +252,13 @@ def leaks(text: str, key: str) -> int:
 
 
 def _landed(store: Mapping[str, bytes], day: date) -> Rows:
+    """Read what lies there of a day: its rows, and its records in quarantine."""
     table = pq.read_table(io.BytesIO(store[f"dt={day}/part-00000.parquet"]))
     columns = ("id", "email", "created_at", "extra_fields")
     rows = ([row[name] for name in columns] for row in table.to_pylist())
-    return Counter(row_key(*row) for row in rows)
+    lines = store.get(f"_rejected/dt={day}.jsonl", b"").splitlines()
+    quarantine = (record_key(json.loads(line)["record"]) for line in lines)
+    return Counter(row_key(*row) for row in rows) + Counter(quarantine)
 
 
 def _receipts(stores: Mapping[str, Mapping[str, bytes]]) -> str:

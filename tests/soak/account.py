@@ -39,9 +39,11 @@ class Account:
         self.unsubscribes = corrected + [self._record(day) for _ in range(joining)]
 
     def rows(self) -> Rows:
-        """Give the rows that the list must become, as the contract has them."""
+        """Give what the list must become by the contract: rows, and records in quarantine."""
         raws = plain(read_plainly(json.dumps(self.unsubscribes)))
-        return Counter(row_key(*row) for raw in raws if (row := plain_row(raw, PARIS)))
+        return Counter(
+            row_key(*row) if (row := plain_row(raw, PARIS)) else record_key(raw) for raw in raws
+        )
 
     def _record(self, day: date) -> dict[str, Any]:
         """Make a record: mostly an ordinary one, now and then an odd one."""
@@ -61,6 +63,11 @@ class Account:
             {"id": "x"},
         ]
         return {**record, **draw.choice(odd)} if draw.random() < 0.1 else record
+
+
+def record_key(record: Any) -> tuple[Any, ...]:
+    """Make a record in quarantine comparable."""
+    return ("quarantine", json.dumps(record, sort_keys=True))
 
 
 def row_key(identifier: int, email: str, created_at: Any, extra_fields: Any) -> tuple[Any, ...]:
