@@ -230,7 +230,8 @@ def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:
         left -= len(chunk)
         if left < 0:
             raise RequestRefused(
-                f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes, the most that is read"
+                f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes, the most that is read: "
+                "no suppression list is, so check what answers at the connection's Base URL"
             )
         yield chunk
 

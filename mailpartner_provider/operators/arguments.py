@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from mailpartner_provider import partitions
 from mailpartner_provider.destinations import Destination, LocalFolder, ObjectStore
 from mailpartner_provider.errors import WrongArgument
-from mailpartner_provider.landing import Terms
+from mailpartner_provider.landing import Origin, Terms
 
 ON_EMPTY = ("write", "skip", "fail")
 
@@ -48,6 +48,14 @@ def dates_of_run(context: Mapping[str, Any]) -> dict[str, Any]:
     names = ("partition_key", "partition_date", "data_interval_end", "logical_date")
     run_after = getattr(context.get("dag_run"), "run_after", None)
     return {**{name: context.get(name) for name in names}, "run_after": run_after}
+
+
+def origin_of(context: Mapping[str, Any], task_id: str, conn_id: str | None = None) -> Origin:
+    """Tell who lands: the connection, and the run of the task where there is one."""
+    ti = context.get("ti")
+    if ti is None:
+        return Origin(conn_id, task_id=task_id)
+    return Origin(conn_id, ti.dag_id, ti.task_id, ti.run_id)
 
 
 def read_terms(on_empty: Any, max_rejected: Any, max_shrink: Any) -> Terms:

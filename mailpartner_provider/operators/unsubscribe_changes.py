@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from mailpartner_provider.changes import ChangesReceipt, Order
     from mailpartner_provider.comparison import Comparison
-    from mailpartner_provider.landing import Origin
 
 
 class UnsubscribeChangesOperator(BaseOperator):
@@ -118,16 +117,8 @@ class UnsubscribeChangesOperator(BaseOperator):
             arguments.open_destination(self.source, "source"),
             arguments.open_destination(self.destination),
             arguments.read_share(self.max_removed, "max_removed"),
-            self._origin(context),
+            arguments.origin_of(context, self.task_id),
         )
-
-    def _origin(self, context: Context) -> Origin:
-        from mailpartner_provider.landing import Origin
-
-        ti: Any = context.get("ti")
-        if ti is None:
-            return Origin(task_id=self.task_id)
-        return Origin(None, ti.dag_id, ti.task_id, ti.run_id)
 
     def _report(self, receipt: ChangesReceipt) -> None:
         self.log.info(

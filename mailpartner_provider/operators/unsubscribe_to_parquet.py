@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-    from mailpartner_provider.landing import Order, Origin
+    from mailpartner_provider.landing import Order
     from mailpartner_provider.receipts import Receipt
     from mailpartner_provider.stream import UnsubscribeStream
 
@@ -121,7 +121,13 @@ class UnsubscribeToParquetOperator(BaseOperator):
         self.log.info("Landing %s, from %s, in %s", day, source, zone.key)
         terms = arguments.read_terms(self.on_empty, self.max_rejected, self.max_shrink)
         destination = arguments.open_destination(self.destination)
-        return landing.Order(day, zone, destination, terms, self._origin(context))
+        return landing.Order(
+            day,
+            zone,
+            destination,
+            terms,
+            arguments.origin_of(context, self.task_id, self.mailpartner_conn_id),
+        )
 
     def _land(self, order: Order) -> Receipt | None:
         from mailpartner_provider import landing
@@ -144,14 +150,6 @@ class UnsubscribeToParquetOperator(BaseOperator):
         if receipt:
             self._report(receipt)
         return receipt
-
-    def _origin(self, context: Context) -> Origin:
-        from mailpartner_provider.landing import Origin
-
-        ti: Any = context.get("ti")
-        if ti is None:
-            return Origin(self.mailpartner_conn_id, task_id=self.task_id)
-        return Origin(self.mailpartner_conn_id, ti.dag_id, ti.task_id, ti.run_id)
 
     def _report(self, receipt: Receipt) -> None:
         if receipt.declared is None:

@@ -115,10 +115,10 @@ class StandIn:
         return step if isinstance(step, Answer) else step(self._usual(path, arguments))
 
     def _usual(self, path: str, arguments: Mapping[str, Any]) -> Answer:
-        answer = self._answer(path, arguments)
+        answer = self._in_json(path, arguments)
         return faults.xml()(answer) if arguments.get("_format") == "xml" else answer
 
-    def _answer(self, path: str, arguments: Mapping[str, Any]) -> Answer:
+    def _in_json(self, path: str, arguments: Mapping[str, Any]) -> Answer:
         if not arguments.get("apiKey"):
             return answers.refusal(1, "Clé API requise", 403)
         if arguments["apiKey"] != self.key:
