@@ -50,12 +50,12 @@ bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchma
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
 	$(RUN) -m benchmarks.run --write
 
-constraints:  ## pin the newest versions that go together, for both lines of Airflow
+constraints: .venv-uv/bin/uv  ## pin the newest versions that go together, for both lines of Airflow
 	$(MAKE) constraints/airflow-3.3.txt constraints/airflow-2.11.txt --always-make
 
 constraints/airflow-3.3.txt: AIRFLOW_VERSION := 3.3.2
 constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
-constraints/%.txt: | .venv-uv/bin/uv
+constraints/%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | .venv-uv/bin/uv pip compile --quiet --upgrade \
 	  --universal --python-version 3.10 --no-annotate \
 	  --custom-compile-command 'make constraints' \
