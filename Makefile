@@ -13,7 +13,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines crash secrecy fuzz soak check bench constraints clean
+.PHONY: help demo test test-engines crash secrecy fuzz soak check bench plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ check: $(VENV)/ready  ## lint, format, types
 bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchmarks/RESULTS.md
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
 	$(RUN) -m benchmarks.run --write
+
+plots: $(VENV)/ready  ## draw the plots of docs/analytics.md again
+	@$(RUN) -m tests.docs
 
 constraints: .venv-uv/bin/uv  ## pin the newest versions that go together, for both lines of Airflow
 	$(MAKE) constraints/airflow-3.3.txt constraints/airflow-2.11.txt --always-make

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import duckdb
 import pytest
 
-from mailpartner_provider.testing.server import StandIn
+from docs import plots
 from tests.docs.lake import make_lake
+from tests.docs.page import DOCS, PAGE, QUESTIONS, draw, open_lake
 
-PAGE = (Path(__file__).parents[2] / "docs" / "analytics.md").read_text()
-VIEWS, *QUERIES = re.findall(r"```sql\n(.*?)```\n\n?((?:\|.*\n)*)", PAGE, re.DOTALL)
+TABLES = [question for question in QUESTIONS if question.table]
+PICTURES = [question for question in QUESTIONS if question.picture]
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
-    """A folder with the lake in it, named as the page names it."""
+    """A connection to the lake, in which the table is set."""
     folder = tmp_path_factory.mktemp("analytics")
-    with StandIn() as api, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AIRFLOW_CONN_MAILPARTNER_DEFAULT", api.connection)
-        make_lake(api, folder / "lake")
-    return folder
+    make_lake(folder / "lake")
+    with open_lake(folder) as connection:
+        yield connection
 
 
 def as_table(result: duckdb.DuckDBPyRelation) -> str:
@@ -31,17 +28,24 @@ def as_table(result: duckdb.DuckDBPyRelation) -> str:
     return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
 
 
-@pytest.mark.parametrize(("query", "shown"), QUERIES)
-def test_query(lake, monkeypatch, query, shown):
+@pytest.mark.parametrize("question", TABLES, ids=lambda question: question.text)
+def test_table(lake, question):
     """A query gives what is shown."""
-    monkeypatch.chdir(lake)
-    with duckdb.connect() as connection:
-        connection.execute(VIEWS[0])
+    assert as_table(lake.sql(question.query)) == question.table
 
-        assert as_table(connection.sql(query)) == shown
+
+@pytest.mark.parametrize("question", PICTURES, ids=lambda question: question.text)
+def test_picture(lake, tmp_path, question):
+    """A picture shows its question and what the query gives; if it does not, `make plots` does."""
+    draw(question, lake, tmp_path)
+
+    shown, drawn = DOCS / question.picture, tmp_path / question.picture
+    assert plots.remembered(drawn) == plots.remembered(shown)
+    assert shown.stat().st_size < 60_000
 
 
 def test_all_shown():
-    """There is a query for each question, and a result for each query."""
-    assert len(QUERIES) >= PAGE.count("?\n")
-    assert all(shown for _, shown in QUERIES)
+    """There is a query for each question, and a table or a picture for each query."""
+    assert len(QUESTIONS) >= PAGE.count("?\n")
+    assert len(QUESTIONS) == PAGE.count("```sql") - 1
+    assert all(bool(question.table) != bool(question.picture) for question in QUESTIONS)
