@@ -43,6 +43,7 @@ def opt_outs(axes: Axes, result: pd.DataFrame) -> None:
     """Draw a bar for each day, and the mean of the week that ends there."""
     axes.bar(result["day"], result["people"], color=GREY)
     axes.plot(result["day"], result["mean"], color=GREEN, linewidth=2.5, label="mean of seven days")
+    axes.set_xlabel("day of the opt-out")
     axes.set_ylabel("people who opted out")
     _finish(axes)
 
@@ -59,6 +60,7 @@ def changes(axes: Axes, result: pd.DataFrame) -> None:
     axes.hlines(net, *ends, color="black", linewidth=2, label="net")
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_title("a wide bar: the mean of its days", loc="right", fontsize=10)
+    axes.set_xlabel("day of the snapshot")
     axes.set_ylabel("records a day")
     _finish(axes)
 
@@ -79,6 +81,7 @@ def spikes(axes: Axes, result: pd.DataFrame) -> None:
         text = f"{spike.people} on {spike.day:%-d %B}"
         axes.annotate(text, (spike.day, spike.people), (9, -4), textcoords="offset points")
     axes.set_ylim(bottom=-1)
+    axes.set_xlabel("day of the opt-out")
     axes.set_ylabel("people who opted out")
     _finish(axes)
 
