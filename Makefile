@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/ready  ## land two days of a suppression list with a real Airflow, and look at them
+demo: $(VENV)/ready  ## land two days of a suppression list and their changes with a real Airflow, and look
 	@$(RUN) -m demo.run
 
 test: $(VENV)/ready  ## run all tests
