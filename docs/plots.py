@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import DateFormatter, WeekdayLocator
+from matplotlib.dates import MO, DateFormatter, WeekdayLocator
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -87,6 +87,6 @@ def spikes(axes: Axes, result: pd.DataFrame) -> None:
 
 
 def _finish(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(WeekdayLocator(0))
-    axes.xaxis.set_major_formatter(DateFormatter("Mon %-d %b"))
+    axes.xaxis.set_major_locator(WeekdayLocator(MO))
+    axes.xaxis.set_major_formatter(DateFormatter("%a %-d %b"))
     axes.legend(frameon=False, loc="upper left")
