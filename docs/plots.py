@@ -80,6 +80,7 @@ def spikes(axes: Axes, result: pd.DataFrame) -> None:
         axes.plot(spike.day, spike.people, "o", color=RED, markersize=8)
         text = f"{spike.people} on {spike.day:%-d %B}"
         axes.annotate(text, (spike.day, spike.people), (9, -4), textcoords="offset points")
+    axes.margins(x=0.015)
     axes.set_ylim(bottom=-1)
     axes.set_xlabel("day of the opt-out")
     axes.set_ylabel("people who opted out")
