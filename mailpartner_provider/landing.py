@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from mailpartner_provider import layouts, partitions
 from mailpartner_provider.destinations import Destination, naming_the_place
 from mailpartner_provider.emails import EmailMode
-from mailpartner_provider.errors import BadData
+from mailpartner_provider.erased import read_erased
+from mailpartner_provider.errors import BadData, RequestFailed
 from mailpartner_provider.history import History, read_history, standing_receipt
 from mailpartner_provider.masking import masked
 from mailpartner_provider.receipts import BACKDATED, LIVE, Receipt, iso_utc
@@ -80,14 +81,17 @@ def land(
     if kept := keep(order, history, is_live=is_live):
         return kept
     cutoff = None if is_live else partitions.end_of_day(order.day, order.zone)
+    erased = read_erased(order.destination.read(partitions.ERASED))
     with order.destination.scratch() as scratch:
-        staged = stage(stream, scratch, order.day, cutoff, heartbeat, order.emails)
+        staged = stage(stream, scratch, order.day, cutoff, heartbeat, order.emails, erased)
         _check(staged, order.terms, history.last)
         if staged.rows == 0 and order.terms.on_empty == "skip":
             return None
         files = _partitions(staged, order)
         with order.destination.alone():
             heartbeat(stream)
+            if erased != read_erased(order.destination.read(partitions.ERASED)):
+                raise RequestFailed("somebody was erased meanwhile; the list is landed anew")
             history = _meanwhile(order, history, is_live=is_live)
             if kept := keep(order, history, is_live=is_live):
                 return kept

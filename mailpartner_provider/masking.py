@@ -15,6 +15,11 @@ def masked(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
 
 
+def addresses(text: str) -> list[str]:
+    """List the words of a text that look like addresses."""
+    return [word for word in _WORD.findall(text) if _AT.search(word)]
+
+
 def without_addresses(text: str) -> str:
     """Put stars in the place of every word that looks like an address."""
     return _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)

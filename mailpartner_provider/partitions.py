@@ -11,6 +11,7 @@ PARTITION_KEY = "dt"
 PARTITION_PREFIX = f"{PARTITION_KEY}="
 RECEIPTS = "_receipts"
 REJECTED = "_rejected"
+ERASED = "_erased.jsonl"
 
 _UNDATED = "__HIVE_DEFAULT_PARTITION__"
 

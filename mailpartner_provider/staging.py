@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from mailpartner_provider.blocks import Block
 from mailpartner_provider.destinations import naming_the_place
 from mailpartner_provider.emails import EmailMode
+from mailpartner_provider.erased import Erased, hashes
 from mailpartner_provider.parquet import (
     ROW_GROUP_ROWS,
     in_row_groups,
@@ -71,12 +72,14 @@ def stage(
     cutoff: datetime | None,
     heartbeat: Callable[[UnsubscribeStream], None],
     emails: EmailMode,
+    erased: Erased,
 ) -> Staged:
     """Write the snapshot of a day into a scratch folder, and hold it against what was received.
 
     :param cutoff: leave out what was created at or after this instant
     :param heartbeat: called after every block; may raise
     :param emails: what to write in the place of addresses
+    :param erased: whose tokens take their place in any case
     :raises OSError: the scratch folder cannot be written
     """
     staged = Staged(file=scratch / "part.parquet", rejected_file=scratch / "rejected.jsonl")
@@ -87,7 +90,7 @@ def stage(
             staged.rejected_file.open("w", encoding="ascii") as quarantine,
         ):
             blocks = _heard(stream, heartbeat)
-            batches = _counted(blocks, staged, quarantine, cutoff, emails)
+            batches = _counted(blocks, staged, quarantine, cutoff, emails, erased)
             for rows in in_row_groups(batches, emails.schema):
                 writer.write_table(with_day(rows, day, schema), row_group_size=ROW_GROUP_ROWS)
         _verify(staged, stream.received, schema)
@@ -113,18 +116,19 @@ def _counted(
     quarantine: TextIO,
     cutoff: datetime | None,
     emails: EmailMode,
+    erased: Erased,
 ) -> Iterator[pa.RecordBatch]:
     """Pass on the rows to be landed; count everything, and quarantine what was rejected."""
     for block in blocks:
         staged.unknown_fields |= block.unknown_fields
         for rejected in block.rejected:
             staged.reasons[rejected.reason] += 1
-            quarantine.write(_quarantined(rejected, emails))
+            quarantine.write(_quarantined(rejected, emails, erased))
         batch = block.batch if cutoff is None else _before(cutoff, block.batch)
         staged.after_cutoff += block.batch.num_rows - batch.num_rows
         if batch.num_rows:
             _count(staged, batch)
-            yield _in_mode(batch, emails)
+            yield _without_addresses(batch, emails, erased)
 
 
 def _before(cutoff: datetime, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -150,14 +154,17 @@ def _count(staged: Staged, batch: pa.RecordBatch) -> None:
     )
 
 
-def _in_mode(batch: pa.RecordBatch, emails: EmailMode) -> pa.RecordBatch:
+def _without_addresses(batch: pa.RecordBatch, emails: EmailMode, erased: Erased) -> pa.RecordBatch:
     with _within_depth():
-        return emails.apply(batch)
+        rows = emails.apply(batch)
+        if erased.tokens:
+            rows, _ = erased.strike(rows, hashes(batch.column("email").to_pylist()))
+        return rows
 
 
-def _quarantined(rejected: Rejected, emails: EmailMode) -> str:
+def _quarantined(rejected: Rejected, emails: EmailMode, erased: Erased) -> str:
     with _within_depth():
-        record = emails.apply_to_json(rejected.record)
+        record = emails.apply_to_json(erased.strike_record(rejected.record))
         return json.dumps({"reason": rejected.reason, "record": record}) + "\n"
 
 

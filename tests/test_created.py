@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-import subprocess
-import sys
 import tempfile
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +25,7 @@ from mailpartner_provider.layouts import CREATED, INDEX
 from mailpartner_provider.stream import UnsubscribeStream
 from tests.bucket import Request, refusing
 from tests.conftest import PARIS, THREE, TODAY, YESTERDAY, files, land, listing
+from tests.killed import kill
 from tests.plain import STEADY
 
 UNDATED = "__HIVE_DEFAULT_PARTITION__"
@@ -35,32 +34,6 @@ FIVE = [
     {"id": 21, "email": "dora@example.com", "createdAt": "2015-07-20 23:59:59"},
     {"id": 22, "email": "emil@example.com", "createdAt": "2015-07-21 00:00:00"},
 ]
-
-KILLED = """
-import json, os, signal, sys
-from datetime import date
-from pathlib import Path
-from mailpartner_provider.destinations import LocalFolder
-from tests.test_created import land_list
-
-class Deadly(LocalFolder):
-    left = int(sys.argv[2])
-
-    def publish(self, file, name):
-        self.count()
-        super().publish(file, name)
-
-    def remove(self, name):
-        self.count()
-        super().remove(name)
-
-    def count(self):
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.left -= 1
-
-land_list(Deadly(Path(sys.argv[1])), json.load(sys.stdin))
-"""
 
 
 def land_list(destination, records, day=TODAY, **order):
@@ -468,11 +441,9 @@ class TestMended:
         second = [FIVE[0], FIVE[2], {**FIVE[1], "id": 30}, {**FIVE[3], "id": 31}]
         land_list(LocalFolder(lake), FIVE)
         before, stood = files(lake), places(lake)
-        command = [sys.executable, "-c", KILLED, str(lake), str(steps)]
 
-        killed = subprocess.run(command, input=json.dumps(second), text=True)
+        kill(partial(land_list, records=second), lake, steps)
 
-        assert -signal.SIGKILL == killed.returncode
         index = json.loads((lake / INDEX).read_text())
         for name in places(lake):
             sha256 = hashlib.sha256((lake / name).read_bytes()).hexdigest()
@@ -482,6 +453,7 @@ class TestMended:
 
         receipt = land_list(LocalFolder(lake), second)
 
+        assert receipt.changed
         assert by_day(second) == partitions(lake)
         assert 0 == len(list(lake.glob(".mailpartner-landing-*")))
         kept = "dt=2025-10-26/part-00000.parquet"
@@ -517,8 +489,8 @@ class TestObjectStore:
         assert 3 == receipt["partitions_removed"]
 
     def test_few_requests(self, api, bucket):
-        """A daily landing asks twelve times and once more for each day that changed, however many
-        days there are; one that finds the same list asks ten times."""
+        """A daily landing asks fourteen times and once more for each day that changed, however many
+        days there are; one that finds the same list asks twelve times."""
         api.unsubscribes = [
             {"id": n, "email": "a@example.com", "createdAt": f"{2000 + n}-01-01 00:00:00"}
             for n in range(25)
@@ -528,12 +500,12 @@ class TestObjectStore:
         bucket.asked.clear()
 
         land_created(self.lake)
-        assert 10 == len(bucket.asked), bucket.asked
+        assert 12 == len(bucket.asked), bucket.asked
         bucket.asked.clear()
 
         api.unsubscribes = [*api.unsubscribes, {**FIVE[4], "createdAt": "2002-01-01 00:00:00"}]
         assert 1 == land_created(self.lake)["partitions_written"]
-        assert 13 == len(bucket.asked), bucket.asked
+        assert 15 == len(bucket.asked), bucket.asked
         day, receipt = "dt=2002-01-01/part-00000.parquet", f"_receipts/dt={TODAY}.json"
         assert [f"PUT /lake/unsubscribes/{name}" for name in (INDEX, day, INDEX, receipt)] == [
             asked for asked in bucket.asked if asked.startswith("PUT")

@@ -19,6 +19,7 @@ PURE = [
     "credits.py",
     "emails.py",
     "envelope.py",
+    "erased.py",
     "errors.py",
     "masking.py",
     "partitions.py",

@@ -21,7 +21,7 @@ from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToP
 from mailpartner_provider.receipts import Receipt
 from mailpartner_provider.staging import snapshot_schema
 from tests.airflow.runs import AIRFLOW
-from tests.conftest import THREE, TODAY, YESTERDAY, files, land
+from tests.conftest import THREE, TODAY, YESTERDAY, files, land, rows
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -108,6 +108,18 @@ def test_changes(api, lake, tmp_path):
     names["changes"].snapshot_date = TODAY.isoformat()
 
     assert 3 == names["changes"].execute({})["added"]
+
+
+def test_erase(two_days):
+    """The command erases whom its input names, from each place."""
+    command = block("shell", "erase").replace("s3://aws_default@lake/", f"{two_days.parent}/")
+    (two_days.parent / "unsubscribe_changes").mkdir()
+    program = [sys.executable, *command.split()[1:]]
+
+    subprocess.run(program, input="anne@example.com", text=True, check=True, capture_output=True)
+
+    for day in (YESTERDAY, TODAY):
+        assert "anne" not in str(rows(two_days, day))
 
 
 def test_own_dags(tmp_path):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -13,25 +11,7 @@ from mailpartner_provider.destinations import LocalFolder
 from mailpartner_provider.partitions import partition_file, receipt_file, rejected_file
 from mailpartner_provider.retention import remove_old
 from tests.conftest import THREE, TODAY, files, land
-
-KILLED = """
-import os, signal, sys
-from datetime import date
-from pathlib import Path
-from mailpartner_provider.destinations import LocalFolder
-from mailpartner_provider.retention import remove_old
-
-class Deadly(LocalFolder):
-    left = int(sys.argv[2])
-
-    def remove(self, name):
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.left -= 1
-        super().remove(name)
-
-remove_old(Deadly(Path(sys.argv[1])), date.fromisoformat(sys.argv[3]), 7)
-"""
+from tests.killed import kill
 
 
 def ago(days):
@@ -101,9 +81,7 @@ class TestKeepDays:
     def test_killed(self, landed, removals):
         """A kill midway leaves no receipt without its partition and its quarantine, and the next
         removal finds what is left."""
-        command = [sys.executable, "-c", KILLED, str(landed), str(removals), str(TODAY)]
-
-        assert -signal.SIGKILL == subprocess.run(command).returncode
+        kill(partial(remove_old, newest=TODAY, keep_days=7), landed, removals)
 
         left = set(files(landed))
         for days in range(1, 10):
@@ -127,4 +105,4 @@ class TestKeepDays:
         assert {f"x/{file(day)}" for day in days for file in (partition_file, receipt_file)} == (
             set(bucket)
         )
-        assert 5 + 4 + 4 == len(bucket.asked), bucket.asked
+        assert 7 + 4 + 4 == len(bucket.asked), bucket.asked
