@@ -40,9 +40,10 @@ def make_snapshot(
     import pyarrow as pa
 
     from mailpartner_provider.destinations import digest
+    from mailpartner_provider.emails import EmailMode
     from mailpartner_provider.parquet import in_row_groups, open_writer
     from mailpartner_provider.receipts import Receipt
-    from mailpartner_provider.staging import SNAPSHOT_SCHEMA
+    from mailpartner_provider.staging import snapshot_schema
 
     def batches():
         for at in range(0, len(ids), 100_000):
@@ -54,15 +55,15 @@ def make_snapshot(
             created = [1_437_380_385_000_000 + key * 31_000_000 for key in part]
             columns = [part, emails, created, [day] * len(part), [None] * len(part)]
             arrays = [
-                pa.array(column, field.type)
-                for column, field in zip(columns, SNAPSHOT_SCHEMA, strict=True)
+                pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
             ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=SNAPSHOT_SCHEMA)
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
+    schema = snapshot_schema(EmailMode())
     file = source / f"dt={day}" / "part-00000.parquet"
     file.parent.mkdir(parents=True)
-    with open_writer(file, SNAPSHOT_SCHEMA) as writer:
-        for rows in in_row_groups(batches(), SNAPSHOT_SCHEMA):
+    with open_writer(file, schema) as writer:
+        for rows in in_row_groups(batches(), schema):
             writer.write_table(rows)
     members = {"snapshot_date": str(day), "status": "live", "partition_by": "snapshot"}
     counts = {"rows": len(ids), "duplicate_ids": 0, "sha256": digest(file)}

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider import __version__, landing, partitions
+from mailpartner_provider import __version__, history, partitions
 from mailpartner_provider.comparison import Comparison
 from mailpartner_provider.destinations import Destination, digest, naming_the_place
 from mailpartner_provider.errors import BadData, WrongArgument
@@ -137,7 +137,7 @@ def changes_schema(snapshot: pa.Schema) -> pa.Schema:
 
 def _find(order: Order) -> _Pair | None:
     """Find the day's snapshot and the live one before it; None when the day's is not live."""
-    current = landing.standing_receipt(order.source, order.day)
+    current = history.standing_receipt(order.source, order.day)
     if current is None:
         raise BadData(
             f"{order.source.uri('')} has no readable receipt of {order.day}: land it first"
@@ -149,7 +149,7 @@ def _find(order: Order) -> _Pair | None:
         )
     if current.status != LIVE:
         return None
-    earlier = landing.earlier_receipts(order.source, order.day)
+    earlier = history.earlier_receipts(order.source, order.day)
     return _Pair(current, next((receipt for receipt in earlier if receipt.status == LIVE), None))
 
 

@@ -44,6 +44,9 @@ class Destination(Protocol):
     def digest(self, name: str) -> str | None:
         """Give the SHA-256 of a file, in hex; None when there is no such file."""
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Give the size of every file, by name, in the folders that begin so."""
+
     def publish(self, file: Path, name: str) -> None:
         """Make a finished scratch file visible under this name, whole, at once."""
 
@@ -83,6 +86,11 @@ class LocalFolder:
             return sorted(os.listdir(self._root / folder))
         return []
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        with self._obeying("list", ""):
+            found = [path for path in self._root.glob(f"{prefix}*/*") if path.is_file()]
+            return {f"{path.parent.name}/{path.name}": path.stat().st_size for path in found}
+
     def digest(self, name: str) -> str | None:
         with self._obeying("read", name), suppress(FileNotFoundError):
             return digest(self._root / name)
@@ -99,6 +107,8 @@ class LocalFolder:
     def remove(self, name: str) -> None:
         with self._obeying("remove", name):
             (self._root / name).unlink(missing_ok=True)
+            with suppress(OSError):  # it is not empty, or not there
+                (self._root / name).parent.rmdir()
 
     def fetch(self, name: str, file: Path) -> bool:
         with self._obeying("read", name), suppress(FileNotFoundError):
@@ -151,6 +161,19 @@ class ObjectStore:
             listed = self._fs.ls(self._path(folder), detail=False)
             return sorted(path.rstrip("/").rpartition("/")[2] for path in listed)
         return []
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        with self._obeying("list", ""), suppress(FileNotFoundError):
+            # Where the store can list by prefix, a request for every thousand files.
+            found = self._fs.find(self._root, prefix=prefix, detail=True)
+            root = f"{self._fs._strip_protocol(self._root)}/"
+            sizes = {path.removeprefix(root): info["size"] for path, info in found.items()}
+            return {
+                name: size
+                for name, size in sizes.items()
+                if name.startswith(prefix) and name.count("/") == 1
+            }
+        return {}
 
     def digest(self, name: str) -> str | None:
         return self._fetched(name, digest)

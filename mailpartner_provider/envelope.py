@@ -8,6 +8,7 @@ from typing import Any
 from xml.sax.saxutils import unescape
 
 from mailpartner_provider.errors import BadData, MailPartnerError, RequestFailed, RequestRefused
+from mailpartner_provider.masking import masked
 
 #: Codes that asking again cannot mend, and what mends them.
 PERMANENT_CODES = {
@@ -21,9 +22,6 @@ PERMANENT_CODES = {
 TRANSIENT_CODES = {429, 500}
 PAGING_FIELDS = ("total", "page", "nb_per_page")
 
-_WORD = re.compile(r"[^\s<>\"'(),;:]+")
-# As it is, in URLs (also one inside another), HTML and JSON, and in East Asian widths.
-_AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40)|&commat|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
 _MESSAGE_LENGTH = 200
 
 # Each loop of these can go one way only, so that no text takes long.
@@ -109,12 +107,6 @@ def declared(envelope: Mapping[str, Any], *, call: str) -> int | None:
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
         raise RequestFailed(f"{call}: nbData is not a count, so the answer cannot be reconciled")
     return count
-
-
-def masked(text: str) -> str:
-    """Take out of a text whatever looks like an address, or cannot be printed."""
-    shown = _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
 
 
 def _code(value: Any) -> int | None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from mailpartner_provider import partitions
-from mailpartner_provider.destinations import Destination, digest, naming_the_place
-from mailpartner_provider.envelope import masked
-from mailpartner_provider.errors import BadData
-from mailpartner_provider.receipts import BACKDATED, LIVE, Receipt, iso_utc, read_receipt
+from mailpartner_provider import layouts, partitions
+from mailpartner_provider.destinations import Destination, naming_the_place
+from mailpartner_provider.emails import EmailMode
+from mailpartner_provider.erased import read_erased
+from mailpartner_provider.errors import BadData, RequestFailed
+from mailpartner_provider.history import History, read_history, standing_receipt
+from mailpartner_provider.masking import masked
+from mailpartner_provider.receipts import BACKDATED, LIVE, Receipt, iso_utc
+from mailpartner_provider.retention import remove_old
+from mailpartner_provider.splitting import split_by_day
 from mailpartner_provider.staging import Staged, stage
 from mailpartner_provider.stream import UnsubscribeStream
 
@@ -40,20 +46,16 @@ class Origin(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Which day is to be landed where, for whom, on what terms."""
+    """Which day is to be landed where and how, for whom, on what terms."""
 
     day: date
     zone: ZoneInfo
     destination: Destination
     terms: Terms = Terms()
     origin: Origin = Origin()
-
-
-class History(NamedTuple):
-    """The receipt that stands for a day, and the newest of an earlier day."""
-
-    standing: Receipt | None
-    previous: Receipt | None
+    emails: EmailMode = EmailMode()
+    partition_by: str = layouts.SNAPSHOT
+    keep_days: int | None = None
 
 
 def land(
@@ -68,94 +70,90 @@ def land(
     day's end, and never replaces a live one.
 
     :param history: what ``read_history`` gave for the day
-    :param heartbeat: called after every block and before anything is published; may raise
+    :param heartbeat: called after every block and before every change to a partition; may raise
     :return: the receipt; None when the list is empty and ``on_empty`` says skip
     :raises BadData: the snapshot breaks the terms
     :raises RequestFailed: the answer is broken or truncated
+    :raises WrongArgument: the destination holds partitions of another layout
     :raises OSError: the destination cannot be read or written
     """
     is_live = partitions.day_of(stream.observed_at, order.zone) <= order.day
-    if not is_live and (kept := keep_live(order, history.standing)):
+    if kept := keep(order, history, is_live=is_live):
         return kept
     cutoff = None if is_live else partitions.end_of_day(order.day, order.zone)
+    erased = read_erased(order.destination.read(partitions.ERASED))
     with order.destination.scratch() as scratch:
-        staged = stage(stream, scratch, order.day, cutoff, heartbeat)
-        _check(staged, order.terms, history.standing or history.previous)
+        staged = stage(stream, scratch, order.day, cutoff, heartbeat, order.emails, erased)
+        _check(staged, order.terms, history.last)
         if staged.rows == 0 and order.terms.on_empty == "skip":
             return None
+        files = _partitions(staged, order)
         with order.destination.alone():
             heartbeat(stream)
-            found = order.destination.digest(partitions.partition_file(order.day))
-            if not is_live and found:  # a live one may have been landed meanwhile
-                standing = standing_receipt(order.destination, order.day)
-                if kept := keep_live(order, standing):
-                    return kept
+            if erased != read_erased(order.destination.read(partitions.ERASED)):
+                raise RequestFailed("somebody was erased meanwhile; the list is landed anew")
+            history = _meanwhile(order, history, is_live=is_live)
+            if kept := keep(order, history, is_live=is_live):
+                return kept
+            last = history.last if order.partition_by == layouts.CREATED else history.standing
+            declared = last.sha256 if last else None
+            change = layouts.plan(order.destination, order.partition_by, files, declared, scratch)
             status = LIVE if is_live else BACKDATED
-            receipt = _declare(staged, stream, order, history, status, found)
-            _publish(staged, receipt, order)
+            receipt = _declare(staged, stream, order, history, status, change)
+            _publish(staged, receipt, order, change, lambda: heartbeat(stream))
+            if order.keep_days:
+                remove_old(order.destination, order.day, order.keep_days)
     return receipt
 
 
-def read_history(destination: Destination, day: date) -> History:
-    """Read what was landed for a day and before it."""
-    previous = next(earlier_receipts(destination, day), None)
-    return History(standing_receipt(destination, day), previous)
+def keep(order: Order, history: History, *, is_live: bool) -> Receipt | None:
+    """Give the receipt of what stands and must not be replaced; None when there is no such thing.
+
+    No backdated snapshot replaces the day's live one. Where all landings share one list, no older
+    list replaces a newer one.
+    """
+    standing, newer = history.standing, history.newer
+    if newer and order.partition_by == layouts.CREATED:
+        kept, why = newer, "it is newer, and there is only one list"
+    elif standing and not is_live and _stands_live(order, standing):
+        kept, why = (
+            standing,
+            "it was observed on its day, and what the API shows now cannot tell who has been "
+            "removed since",
+        )
+    else:
+        return None
+    with order.destination.scratch():
+        pass  # nothing to stage, but what a killed landing left there goes
+    log.info("Kept the %s snapshot of %s: %s", kept.status, kept.snapshot_date, why)
+    return replace(kept, changed=False)
 
 
-def keep_live(order: Order, standing: Receipt | None) -> Receipt | None:
-    """Give the receipt of the day's live snapshot, which no backdated one may replace.
+def _meanwhile(order: Order, history: History, *, is_live: bool) -> History:
+    """Look again at what must be kept, for another landing may have come first."""
+    if order.partition_by == layouts.CREATED:
+        return read_history(order.destination, order.day, order.partition_by)
+    if is_live:
+        return history
+    return history._replace(standing=standing_receipt(order.destination, order.day))
+
+
+def _stands_live(order: Order, standing: Receipt) -> bool:
+    """Say whether the day's snapshot is live, and still what its receipt declares.
 
     A receipt whose partition is not there keeps nothing: a landing that was killed before its own
     receipt, or somebody else, has put another file in its place, or none.
     """
-    if standing is None or standing.status != LIVE:
-        return None
-    if order.destination.digest(partitions.partition_file(order.day)) != standing.sha256:
-        log.warning(
-            "The receipt of %s is not that of the partition that stands there: landing anew",
-            standing.snapshot_date,
-        )
-        return None
-    with order.destination.scratch():
-        pass  # nothing to stage, but what a killed landing left there goes
-    log.info(
-        "Kept the live snapshot of %s: it was observed on its day, and what the API shows now "
-        "cannot tell who has been removed since",
+    if standing.status != LIVE:
+        return False
+    name = partitions.partition_file(order.day)
+    if layouts.digest_of(order.destination, order.partition_by, name) == standing.sha256:
+        return True
+    log.warning(
+        "The receipt of %s is not that of the partition that stands there: landing anew",
         standing.snapshot_date,
     )
-    return replace(standing, changed=False)
-
-
-def earlier_receipts(destination: Destination, day: date) -> Iterator[Receipt]:
-    """Read the receipts of the days before a day, the newest first.
-
-    One that cannot be read is reported and passed over. The day before is tried first, so that a
-    daily landing lists nothing.
-    """
-    if day == date.min:
-        return
-    day_before = day - timedelta(days=1)
-    if receipt := standing_receipt(destination, day_before):
-        yield receipt
-    listed = map(partitions.day_in_name, destination.names(partitions.RECEIPTS))
-    earlier = sorted((found for found in listed if found and found < day_before), reverse=True)
-    yield from filter(None, (standing_receipt(destination, found) for found in earlier))
-
-
-def standing_receipt(destination: Destination, day: date) -> Receipt | None:
-    """Read the receipt of a day; one that cannot be read is reported, and none."""
-    name = partitions.receipt_file(day)
-    text = destination.read(name)
-    if text is None:
-        return None
-    try:
-        receipt = read_receipt(text)
-        if receipt.snapshot_date != day.isoformat():
-            raise ValueError(f"it is the receipt of {receipt.snapshot_date}")
-        return receipt
-    except ValueError as error:
-        log.warning("Passed over %s: %s", destination.uri(name), error)
-        return None
+    return False
 
 
 def _check(staged: Staged, terms: Terms, last: Receipt | None) -> None:
@@ -180,24 +178,31 @@ def _check(staged: Staged, terms: Terms, last: Receipt | None) -> None:
         raise BadData("the list is empty, and on_empty is 'fail'; nothing was published")
 
 
+def _partitions(staged: Staged, order: Order) -> dict[str, Path]:
+    """Give the finished partitions by their names."""
+    if order.partition_by == layouts.CREATED:
+        return split_by_day(staged.file, order.zone, order.emails)
+    return {partitions.partition_file(order.day): staged.file}
+
+
 def _declare(
     staged: Staged,
     stream: UnsubscribeStream,
     order: Order,
     history: History,
     status: str,
-    found: str | None,
+    change: layouts.Change,
 ) -> Receipt:
-    """Write down what is about to be published, in place of what was found there.
-
-    A file that no receipt has declared counts as changed: its landing was killed before it could
-    tell anybody.
-    """
-    sha256, standing, previous = digest(staged.file), history.standing, history.previous
+    """Write down what is about to be published."""
+    previous = history.previous
     return Receipt(
         snapshot_date=order.day.isoformat(),
         status=status,
-        uri=order.destination.uri(partitions.partition_file(order.day)),
+        partition_by=order.partition_by,
+        partitions_written=change.written,
+        partitions_kept=change.kept,
+        partitions_removed=change.removed,
+        uri=change.uri,
         rows=staged.rows,
         declared=stream.declared,
         received=stream.received,
@@ -208,12 +213,13 @@ def _declare(
         unknown_fields=",".join(sorted(masked(field) for field in staged.unknown_fields)),
         min_created_at=_iso(staged.min_created_at),
         max_created_at=_iso(staged.max_created_at),
-        bytes=staged.file.stat().st_size,
-        sha256=sha256,
-        changed=not (standing and standing.sha256 == sha256 == found),
+        bytes=change.bytes,
+        sha256=change.sha256,
+        changed=change.changed,
         observed_at=iso_utc(stream.observed_at),
         previous_snapshot_date=previous.snapshot_date if previous else None,
         previous_rows=previous.rows if previous else None,
+        email_mode=order.emails.name,
         timezone=order.zone.key,
         conn_id=order.origin.conn_id,
         dag_id=order.origin.dag_id,
@@ -222,8 +228,14 @@ def _declare(
     )
 
 
-def _publish(staged: Staged, receipt: Receipt, order: Order) -> None:
-    """Make the snapshot visible, then its quarantine, and the receipt last.
+def _publish(
+    staged: Staged,
+    receipt: Receipt,
+    order: Order,
+    change: layouts.Change,
+    heartbeat: Callable[[], None],
+) -> None:
+    """Make the partitions visible, then the quarantine, and the receipt last.
 
     All of them are finished before the first is visible, lest a full disk come between.
     """
@@ -231,8 +243,12 @@ def _publish(staged: Staged, receipt: Receipt, order: Order) -> None:
     receipt_file = staged.file.with_name("receipt.json")
     with naming_the_place("write scratch files in", receipt_file.parent):
         receipt_file.write_text(receipt.to_json(), encoding="ascii")
-    if receipt.changed:
-        destination.publish(staged.file, partitions.partition_file(day))
+    for name, file in change.steps:
+        heartbeat()
+        if file:
+            destination.publish(file, name)
+        else:
+            destination.remove(name)
     if receipt.rejected:
         destination.publish(staged.rejected_file, partitions.rejected_file(day))
     else:

@@ -8,8 +8,12 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
 PARTITION_KEY = "dt"
+PARTITION_PREFIX = f"{PARTITION_KEY}="
 RECEIPTS = "_receipts"
 REJECTED = "_rejected"
+ERASED = "_erased.jsonl"
+
+_UNDATED = "__HIVE_DEFAULT_PARTITION__"
 
 _ISO_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # What Airflow says of a run, the most deliberate first; a run may lack any of them.
@@ -53,8 +57,11 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
     return midnight.astimezone(timezone.utc)
 
 
-def partition_file(day: date) -> str:
-    """Name the file that holds a day's snapshot: ``dt=2026-11-22/part-00000.parquet``."""
+def partition_file(day: date | None) -> str:
+    """Name the file of a day's partition: ``dt=2026-11-22/part-00000.parquet``.
+
+    None names the partition of undated rows, as Hive does.
+    """
     return f"{_partition(day)}/part-00000.parquet"
 
 
@@ -68,6 +75,11 @@ def rejected_file(day: date) -> str:
     return f"{REJECTED}/{_partition(day)}.jsonl"
 
 
+def is_partition_file(name: str) -> bool:
+    """Say whether ``partition_file`` has given this name."""
+    return name == partition_file(day_in_name(name))
+
+
 def day_in_name(name: str) -> date | None:
     """Read the day back from any of these names; None for another name."""
     found = re.search(rf"(?:^|/){PARTITION_KEY}=({_ISO_DATE.pattern})(?=[./]|$)", name)
@@ -77,8 +89,8 @@ def day_in_name(name: str) -> date | None:
         return None
 
 
-def _partition(day: date) -> str:
-    return f"{PARTITION_KEY}={day.isoformat()}"
+def _partition(day: date | None) -> str:
+    return f"{PARTITION_PREFIX}{day.isoformat() if day else _UNDATED}"
 
 
 def _leading_date(key: str | None) -> date | None:

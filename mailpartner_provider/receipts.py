@@ -47,6 +47,9 @@ class Receipt:
     dag_id: str | None
     task_id: str | None
     run_id: str | None
+    partitions_written: int | None = None
+    partitions_kept: int | None = None
+    partitions_removed: int | None = None
     receipt_version: int = RECEIPT_VERSION
     dataset: str = DATASET
     partition_by: str = "snapshot"

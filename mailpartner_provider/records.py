@@ -63,19 +63,24 @@ def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
         return Rejected("email is blank", raw)
 
     extra = _unknown_fields(raw)
-    text = _SURROGATE.sub("\ufffd", email)  # UTF-8 cannot carry half of a surrogate pair
+    text = utf8_text(email)
     if text != email:
         extra["email"] = email
     created_at, exact = _instant(raw.get("createdAt"), zone)
     if not exact:
         extra["createdAt"] = raw["createdAt"]
-    return Unsubscribe(identifier, text, created_at, _json(extra) if extra else None)
+    return Unsubscribe(identifier, text, created_at, to_json(extra) if extra else None)
 
 
 def extra_fields_of(raw: dict[str, Any]) -> str | None:
     """Give the fields that are not known, as JSON."""
     extra = _unknown_fields(raw)
-    return _json(extra) if extra else None
+    return to_json(extra) if extra else None
+
+
+def utf8_text(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def parse_json(text: str) -> Any:
@@ -85,6 +90,11 @@ def parse_json(text: str) -> Any:
     :raises RecursionError: it is nested too deeply
     """
     return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
+
+
+def to_json(value: Any) -> str:
+    """Write JSON in ASCII, as ``extra_fields`` holds it."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _unknown_fields(raw: dict[str, Any]) -> dict[str, Any]:
@@ -151,10 +161,6 @@ def _offset(text: str) -> timezone:
         raise ValueError("an offset has at most 59 minutes")
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _integer(text: str) -> int | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -16,14 +17,18 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.blocks import Block
 from mailpartner_provider.destinations import naming_the_place
-from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
+from mailpartner_provider.emails import EmailMode
+from mailpartner_provider.erased import Erased, hashes
+from mailpartner_provider.parquet import (
+    ROW_GROUP_ROWS,
+    in_row_groups,
+    open_writer,
+    schema_with_day,
+    with_day,
+)
 from mailpartner_provider.records import SCHEMA, Rejected
 from mailpartner_provider.stream import UnsubscribeStream, broken
 
-#: The columns of a snapshot; their order is a promise (some loaders go by position).
-SNAPSHOT_SCHEMA = SCHEMA.insert(3, pa.field("snapshot_date", pa.date32(), nullable=False))
-
-_EPOCH = date(1970, 1, 1)
 _CREATED_AT = SCHEMA.field("created_at").type
 
 
@@ -66,24 +71,35 @@ def stage(
     day: date,
     cutoff: datetime | None,
     heartbeat: Callable[[UnsubscribeStream], None],
+    emails: EmailMode,
+    erased: Erased,
 ) -> Staged:
     """Write the snapshot of a day into a scratch folder, and hold it against what was received.
 
     :param cutoff: leave out what was created at or after this instant
     :param heartbeat: called after every block; may raise
+    :param emails: what to write in the place of addresses
+    :param erased: whose tokens take their place in any case
     :raises OSError: the scratch folder cannot be written
     """
     staged = Staged(file=scratch / "part.parquet", rejected_file=scratch / "rejected.jsonl")
+    schema = snapshot_schema(emails)
     with naming_the_place("write scratch files in", scratch):
         with (
-            open_writer(staged.file, SNAPSHOT_SCHEMA) as writer,
+            open_writer(staged.file, schema) as writer,
             staged.rejected_file.open("w", encoding="ascii") as quarantine,
         ):
             blocks = _heard(stream, heartbeat)
-            for rows in in_row_groups(_counted(blocks, staged, quarantine, cutoff), SCHEMA):
-                writer.write_table(_dated(rows, day), row_group_size=ROW_GROUP_ROWS)
-        _verify(staged, stream.received)
+            batches = _counted(blocks, staged, quarantine, cutoff, emails, erased)
+            for rows in in_row_groups(batches, emails.schema):
+                writer.write_table(with_day(rows, day, schema), row_group_size=ROW_GROUP_ROWS)
+        _verify(staged, stream.received, schema)
     return staged
+
+
+def snapshot_schema(emails: EmailMode) -> pa.Schema:
+    """Give the columns of a snapshot; their order is a promise (some loaders go by position)."""
+    return schema_with_day(emails.schema, pa.field("snapshot_date", pa.date32(), nullable=False))
 
 
 def _heard(
@@ -95,19 +111,24 @@ def _heard(
 
 
 def _counted(
-    blocks: Iterator[Block], staged: Staged, quarantine: TextIO, cutoff: datetime | None
+    blocks: Iterator[Block],
+    staged: Staged,
+    quarantine: TextIO,
+    cutoff: datetime | None,
+    emails: EmailMode,
+    erased: Erased,
 ) -> Iterator[pa.RecordBatch]:
     """Pass on the rows to be landed; count everything, and quarantine what was rejected."""
     for block in blocks:
         staged.unknown_fields |= block.unknown_fields
         for rejected in block.rejected:
             staged.reasons[rejected.reason] += 1
-            quarantine.write(_quarantined(rejected))
+            quarantine.write(_quarantined(rejected, emails, erased))
         batch = block.batch if cutoff is None else _before(cutoff, block.batch)
         staged.after_cutoff += block.batch.num_rows - batch.num_rows
         if batch.num_rows:
             _count(staged, batch)
-            yield batch
+            yield _without_addresses(batch, emails, erased)
 
 
 def _before(cutoff: datetime, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -133,28 +154,35 @@ def _count(staged: Staged, batch: pa.RecordBatch) -> None:
     )
 
 
-def _dated(rows: pa.Table, day: date) -> pa.Table:
-    """Add the column ``snapshot_date``."""
-    columns = rows.columns
-    days = (day - _EPOCH).days.to_bytes(4, "little", signed=True) * rows.num_rows
-    # From a buffer, because pa.repeat would import pandas: a third of a second in every process.
-    column = pa.Array.from_buffers(pa.date32(), rows.num_rows, [None, pa.py_buffer(days)])
-    columns.insert(3, column)
-    return pa.Table.from_arrays(columns, schema=SNAPSHOT_SCHEMA)
+def _without_addresses(batch: pa.RecordBatch, emails: EmailMode, erased: Erased) -> pa.RecordBatch:
+    with _within_depth():
+        rows = emails.apply(batch)
+        if erased.tokens:
+            rows, _ = erased.strike(rows, hashes(batch.column("email").to_pylist()))
+        return rows
 
 
-def _quarantined(rejected: Rejected) -> str:
+def _quarantined(rejected: Rejected, emails: EmailMode, erased: Erased) -> str:
+    with _within_depth():
+        record = emails.apply_to_json(erased.strike_record(rejected.record))
+        return json.dumps({"reason": rejected.reason, "record": record}) + "\n"
+
+
+@contextmanager
+def _within_depth() -> Iterator[None]:
+    """Call an answer broken that is nested too deep; the decoder's own stack could go deeper."""
     try:
-        return json.dumps({"reason": rejected.reason, "record": rejected.record}) + "\n"
+        yield
+        return
     except RecursionError:
-        pass  # the decoder, on a stack of its own, could go deeper
-    raise broken("a record that is to be quarantined is nested too deep to read")
+        pass  # the error would carry the record along
+    raise broken("a record is nested too deep to be written")
 
 
-def _verify(staged: Staged, received: int) -> None:
+def _verify(staged: Staged, received: int, schema: pa.Schema) -> None:
     """Read the footer of the finished file back, and make sure that no record went astray."""
     footer = pq.ParquetFile(staged.file)
-    if footer.metadata.num_rows != staged.rows or footer.schema_arrow != SNAPSHOT_SCHEMA:
+    if footer.metadata.num_rows != staged.rows or footer.schema_arrow != schema:
         raise OSError(f"{staged.rows} rows were written, and the file does not hold them")
     if received != staged.rows + staged.rejected + staged.after_cutoff:
         raise RuntimeError("a record was neither landed nor rejected nor cut off")

@@ -29,11 +29,13 @@ import mailpartner_provider
 from mailpartner_provider import stream
 from mailpartner_provider.blocks import Block, decode_exactly, decode_fast
 from mailpartner_provider.destinations import LocalFolder
+from mailpartner_provider.emails import EmailMode
 from mailpartner_provider.errors import MailPartnerError
-from mailpartner_provider.landing import Order, Terms, land, read_history
+from mailpartner_provider.history import read_history
+from mailpartner_provider.landing import Order, Terms, land
 from mailpartner_provider.partitions import partition_file, receipt_file, rejected_file
 from mailpartner_provider.receipts import Receipt
-from mailpartner_provider.staging import SNAPSHOT_SCHEMA
+from mailpartner_provider.staging import snapshot_schema
 from mailpartner_provider.stream import BLOCK_BYTES, UnsubscribeStream
 from tests.conftest import PARIS, files
 from tests.plain import Pairs, alike, plain, plain_row, read_plainly, same_row
@@ -139,7 +141,7 @@ def assert_published(case: Case, receipt: Receipt, before: dict, after: dict):
     part, told, left = (name(case.day) for name in (partition_file, receipt_file, rejected_file))
 
     table = pq.read_table(BytesIO(after[part]))
-    assert SNAPSHOT_SCHEMA == table.schema
+    assert snapshot_schema(EmailMode()) == table.schema
     assert len(rows) == table.num_rows
     for row, found in zip(rows, table.to_pylist(), strict=True):
         assert case.day == found.pop("snapshot_date")

@@ -105,6 +105,17 @@ class TestPromises:
 
         assert ["1", "2", "b"] == destination.names("a")
 
+    def test_sizes(self, destination):
+        """The files in the folders that begin so are listed with their sizes, as they are now."""
+        assert {} == destination.sizes("a=")
+        for name, content in (("a=1/x", b"12"), ("a=2/y", b""), ("b/a=3", b"1"), ("a=1/b/x", b"1")):
+            publish(destination, name, content)
+        assert {"a=1/x": 2, "a=2/y": 0} == destination.sizes("a=")
+
+        destination.remove("a=2/y")
+
+        assert {"a=1/x": 2} == destination.sizes("a=")
+
     def test_removed(self, destination):
         """What was removed is gone, and nothing else."""
         publish(destination, "a/1", b"x")
@@ -197,6 +208,19 @@ class TestScratch:
             thread.join()
 
         assert [] == errors
+
+
+def test_last_file_of_a_folder(tmp_path):
+    """A folder goes with its last file."""
+    destination = LocalFolder(tmp_path / "lake")
+    for name in ("a/1", "a/2"):
+        publish(destination, name, b"x")
+
+    destination.remove("a/1")
+    assert (tmp_path / "lake" / "a").exists()
+
+    destination.remove("a/2")
+    assert [] == list((tmp_path / "lake").iterdir())
 
 
 class TestLeftovers:

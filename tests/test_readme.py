@@ -14,13 +14,14 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from mailpartner_provider.emails import EmailMode
 from mailpartner_provider.get_provider_info import CONN_FIELDS
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.receipts import Receipt
-from mailpartner_provider.staging import SNAPSHOT_SCHEMA
+from mailpartner_provider.staging import snapshot_schema
 from tests.airflow.runs import AIRFLOW
-from tests.conftest import THREE, TODAY, YESTERDAY, files, land
+from tests.conftest import THREE, TODAY, YESTERDAY, files, land, rows
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -68,9 +69,19 @@ def in_airflow_2(code: str) -> str:
 
 def test_tree(two_days):
     """The tree on the first screen is what two landings leave."""
-    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "part-00000")))
+    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "one complete file")))
 
     assert set(names) == set(files(two_days))
+
+
+def test_tree_by_day_of_opt_out(api, tmp_path):
+    """The tree of the other layout is what a landing leaves there."""
+    api.unsubscribes = [*THREE, {"id": 1}]
+    land(tmp_path, partition_by="created", max_rejected=1)
+
+    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "_partitions.json")))
+
+    assert set(names) == set(files(tmp_path))
 
 
 def test_dag(api, lake):
@@ -97,6 +108,18 @@ def test_changes(api, lake, tmp_path):
     names["changes"].snapshot_date = TODAY.isoformat()
 
     assert 3 == names["changes"].execute({})["added"]
+
+
+def test_erase(two_days):
+    """The command erases whom its input names, from each place."""
+    command = block("shell", "erase").replace("s3://aws_default@lake/", f"{two_days.parent}/")
+    (two_days.parent / "unsubscribe_changes").mkdir()
+    program = [sys.executable, *command.split()[1:]]
+
+    subprocess.run(program, input="anne@example.com", text=True, check=True, capture_output=True)
+
+    for day in (YESTERDAY, TODAY):
+        assert "anne" not in str(rows(two_days, day))
 
 
 def test_own_dags(tmp_path):
@@ -168,7 +191,7 @@ def test_arguments_table():
 def test_columns_and_receipt(two_days):
     """The columns stand in their order, and every member of a receipt is described."""
     described = list(table("What lands"))
-    columns = SNAPSHOT_SCHEMA.names
+    columns = snapshot_schema(EmailMode()).names
     members = [field.name for field in dataclasses.fields(Receipt)]
 
     assert columns == described[: len(columns)]

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from mailpartner_provider.errors import RequestRefused
 from mailpartner_provider.get_provider_info import CONN_FIELDS, DEFAULT_BASE_URL
+from mailpartner_provider.records import utf8_text
 
 
 def read_key(connection: Any) -> str:
@@ -51,6 +52,20 @@ def read_timeouts(connection: Any) -> tuple[float, float]:
     :raises RequestRefused: one of them is no positive number
     """
     return _seconds(connection, "connect_timeout"), _seconds(connection, "read_timeout")
+
+
+def read_email_hmac_key(connection: Any) -> str:
+    """Read ``email_hmac_key``, the key for hashed addresses, exactly as it stands there.
+
+    :raises RequestRefused: there is none, or it is no text
+    """
+    name = f"the extra email_hmac_key of the connection {connection.conn_id}"
+    key = connection.extra_dejson.get("email_hmac_key")
+    if key is None or key == "":
+        raise RequestRefused(f"{name} is missing: email_mode='hmac' needs it")
+    if not isinstance(key, str) or utf8_text(key) != key:
+        raise RequestRefused(f"{name} is no text")
+    return key
 
 
 def key_forms(key: str) -> list[str]:

@@ -33,6 +33,7 @@ from mailpartner_provider.get_provider_info import (
 from mailpartner_provider.hooks.connection import (
     key_forms,
     read_base_url,
+    read_email_hmac_key,
     read_key,
     read_timeouts,
 )
@@ -179,6 +180,15 @@ class MailPartnerHook(BaseHook):
             mask=self._without_key,
         )
 
+    def email_hmac_key(self) -> bytes:
+        """Give the key for hashed addresses, after Airflow's masker was told of it.
+
+        :raises RequestRefused: the connection has none
+        """
+        key = read_email_hmac_key(self._connection)
+        mask_secret(key)
+        return key.encode()
+
     def attempts(self) -> tenacity.Retrying:
         """Give the retry policy: up to four tries, two and a half minutes of waiting in all."""
         return tenacity.Retrying(
@@ -197,7 +207,7 @@ class MailPartnerHook(BaseHook):
     def raise_if_stopped(self) -> None:
         """Raise LandingStopped after ``stop``."""
         if self._stopped:
-            raise LandingStopped("the task was stopped; nothing was published")
+            raise LandingStopped("the task was stopped; nothing more is published")
 
     @cached_property
     def _connection(self) -> Any:

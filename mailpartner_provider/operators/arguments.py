@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from mailpartner_provider import partitions
 from mailpartner_provider.destinations import Destination, LocalFolder, ObjectStore
+from mailpartner_provider.emails import EMAIL_MODES
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.landing import Origin, Terms
+from mailpartner_provider.layouts import LAYOUTS, SNAPSHOT
 
 ON_EMPTY = ("write", "skip", "fail")
 
@@ -60,8 +62,7 @@ def origin_of(context: Mapping[str, Any], task_id: str, conn_id: str | None = No
 
 def read_terms(on_empty: Any, max_rejected: Any, max_shrink: Any) -> Terms:
     """Read ``on_empty``, ``max_rejected`` and ``max_shrink``."""
-    if on_empty not in ON_EMPTY:
-        raise WrongArgument(f"on_empty: expected 'write', 'skip' or 'fail', got {on_empty!r}")
+    on_empty = _one_of(ON_EMPTY, on_empty, "on_empty")
     if type(max_rejected) is not int or max_rejected < 0:
         raise WrongArgument(f"max_rejected: expected a count of 0 or more, got {max_rejected!r}")
     max_shrink = read_share(max_shrink, "max_shrink")
@@ -77,6 +78,33 @@ def read_share(share: Any, name: str) -> float | None:
     raise WrongArgument(
         f"{name}: expected a share from 0 to 1, or None to turn it off, got {share!r}"
     )
+
+
+def read_email_mode(email_mode: Any) -> str:
+    """Read ``email_mode``."""
+    return _one_of(EMAIL_MODES, email_mode, "email_mode")
+
+
+def read_partition_by(partition_by: Any) -> str:
+    """Read ``partition_by``."""
+    return _one_of(LAYOUTS, partition_by, "partition_by")
+
+
+def read_keep_days(keep_days: Any, partition_by: str) -> int | None:
+    """Read ``keep_days``, which is for snapshots."""
+    if keep_days is None:
+        return None
+    if type(keep_days) is not int or keep_days < 1:
+        raise WrongArgument(
+            f"keep_days: expected a number of days of 1 or more, or None to keep all, got "
+            f"{keep_days!r}"
+        )
+    if partition_by != SNAPSHOT:
+        raise WrongArgument(
+            f"keep_days: is for partition_by={SNAPSHOT!r}; the partitions of {partition_by!r} are "
+            "the list as it is now, none of which is too old"
+        )
+    return keep_days
 
 
 def open_destination(destination: Any, name: str = "destination") -> Destination:
@@ -96,3 +124,10 @@ def open_destination(destination: Any, name: str = "destination") -> Destination
             f"{expected}; {scheme}:// cannot be opened here: {error} (for S3: "
             "pip install 'mailpartner-provider[s3]')"
         ) from error
+
+
+def _one_of(choices: Sequence[str], value: Any, name: str) -> str:
+    if value in choices:
+        return str(value)
+    *others, last = map(repr, choices)
+    raise WrongArgument(f"{name}: expected {', '.join(others)} or {last}, got {value!r}")

@@ -25,6 +25,7 @@ from mailpartner_provider.errors import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from mailpartner_provider.emails import EmailMode
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.landing import Order
     from mailpartner_provider.receipts import Receipt
@@ -44,12 +45,18 @@ class UnsubscribeToParquetOperator(BaseOperator):
         else of its ``data_interval_end``, ``logical_date`` or ``run_after`` (templated)
     :param mailpartner_conn_id: the connection with the API key (templated)
     :param timezone: zone of the API's ``createdAt`` and of the business day
+    :param partition_by: ``snapshot``, the whole list in a partition a day; or ``created``, a
+        partition for each day on which people opted out, together the list as it is now
+    :param email_mode: what to land of an address: ``plain``, the address; ``sha256`` or ``hmac``, a
+        token in the column ``email_sha256`` or ``email_hmac``; ``drop``, nothing
     :param on_empty: what an empty list means: ``write`` a partition without rows, ``skip`` the
         task, or ``fail`` it
     :param max_rejected: how many records without a usable id or e-mail may be quarantined before
         the task fails
     :param max_shrink: fail when the list lost more than this share since the last snapshot; None
         turns the guard off
+    :param keep_days: after a landing, remove the snapshots that lie so many days or more before it,
+        receipts and quarantine included; None keeps all
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
     :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
         Airflow does not retry
@@ -69,9 +76,12 @@ class UnsubscribeToParquetOperator(BaseOperator):
         snapshot_date: str | None = None,
         mailpartner_conn_id: str = "mailpartner_default",
         timezone: str = "Europe/Paris",
+        partition_by: str = "snapshot",
+        email_mode: str = "plain",
         on_empty: str = "write",
         max_rejected: int = 0,
         max_shrink: float | None = 0.5,
+        keep_days: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,9 +89,12 @@ class UnsubscribeToParquetOperator(BaseOperator):
         self.snapshot_date = snapshot_date
         self.mailpartner_conn_id = mailpartner_conn_id
         self.timezone = timezone
+        self.partition_by = partition_by
+        self.email_mode = email_mode
         self.on_empty = on_empty
         self.max_rejected = max_rejected
         self.max_shrink = max_shrink
+        self.keep_days = keep_days
 
     @without_variables()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -120,21 +133,32 @@ class UnsubscribeToParquetOperator(BaseOperator):
         day, source = arguments.read_day(self.snapshot_date, arguments.dates_of_run(context), zone)
         self.log.info("Landing %s, from %s, in %s", day, source, zone.key)
         terms = arguments.read_terms(self.on_empty, self.max_rejected, self.max_shrink)
-        destination = arguments.open_destination(self.destination)
+        emails = self._emails(arguments.read_email_mode(self.email_mode))
+        layout = arguments.read_partition_by(self.partition_by)
+        keep_days = arguments.read_keep_days(self.keep_days, layout)
         return landing.Order(
-            day,
-            zone,
-            destination,
-            terms,
-            arguments.origin_of(context, self.task_id, self.mailpartner_conn_id),
+            day=day,
+            zone=zone,
+            destination=arguments.open_destination(self.destination),
+            terms=terms,
+            origin=arguments.origin_of(context, self.task_id, self.mailpartner_conn_id),
+            emails=emails,
+            partition_by=layout,
+            keep_days=keep_days,
         )
+
+    def _emails(self, mode: str) -> EmailMode:
+        from mailpartner_provider.emails import HMAC, EmailMode
+
+        return EmailMode(mode, self.hook.email_hmac_key() if mode == HMAC else b"")
 
     def _land(self, order: Order) -> Receipt | None:
         from mailpartner_provider import landing
+        from mailpartner_provider.history import read_history
 
-        history = landing.read_history(order.destination, order.day)
+        history = read_history(order.destination, order.day, order.partition_by)
         today = partitions.day_of(datetime.now(timezone.utc), order.zone)
-        if order.day < today and (kept := landing.keep_live(order, history.standing)):
+        if order.day < today and (kept := landing.keep(order, history, is_live=False)):
             return kept
         progress = _Progress(self.log.info, self.progress_seconds)
 

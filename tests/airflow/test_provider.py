@@ -115,3 +115,10 @@ class TestMask:
         assert sent in key_forms(key)
         for form in key_forms(key):
             assert "URL: ?apiKey=***&x" == redact(f"URL: ?apiKey={form}&x")
+
+    def test_email_hmac_key(self, api, monkeypatch):
+        """Airflow's masker hides the key for hashed e-mails once that was read."""
+        connect(monkeypatch, api, extra={"email_hmac_key": "(.*) clé"})
+
+        assert "(.*) clé".encode() == MailPartnerHook().email_hmac_key()
+        assert "key: ***" == redact("key: (.*) clé")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import signal
@@ -19,22 +18,9 @@ from typing import Any
 import time_machine
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+from tests.forks import FORKS
 
 PATIENCE_SECONDS = 60
-
-# A server that has imported everything and forks when asked to: a landing begins at once.
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(
-    [
-        __name__,
-        "aiobotocore.session",
-        "airflow.models.dag",
-        "airflow.providers.amazon.aws.fs.s3",
-        "mailpartner_provider.hooks.mailpartner",
-        "mailpartner_provider.operators.arguments",
-        "s3fs",
-    ]
-)
 
 _STEPS = {
     "fcntl.flock",
@@ -91,9 +77,9 @@ def landing(
     :param stand_at: the number of that step, from 1; 0 for none
     :param prepare: what the process does first
     """
-    ours, theirs = _forks.Pipe()
+    ours, theirs = FORKS.Pipe()
     settings = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}
-    process = _forks.Process(
+    process = FORKS.Process(
         target=_land,
         args=(destination, arguments, settings, tempfile.gettempdir(), prepare, stand_at, theirs),
     )
@@ -124,7 +110,7 @@ def travel(to: datetime) -> None:
 
 def start_forks() -> None:
     """Have the imports done, and the fork server's own files made, before a test begins."""
-    process = _forks.Process(target=int)
+    process = FORKS.Process(target=int)
     process.start()
     process.join()
 

@@ -15,12 +15,21 @@ from hypothesis import strategies as st
 
 from mailpartner_provider.credits import Credits
 from mailpartner_provider.errors import RequestFailed, RequestRefused
-from mailpartner_provider.hooks.connection import key_forms, read_base_url
+from mailpartner_provider.hooks.connection import (
+    key_forms,
+    read_base_url,
+    read_email_hmac_key,
+)
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.records import SCHEMA
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from tests.conftest import THREE, at_once, connect, listing
+
+
+def with_extra(**extra):
+    """Make a connection with these extras."""
+    return SimpleNamespace(conn_id="mine", extra_dejson=extra)
 
 
 class TestConnection:
@@ -79,6 +88,15 @@ class TestConnection:
 
         with pytest.raises(RequestRefused, match=f"extra {name} .* no positive number"):
             MailPartnerHook().get_conn()
+
+    def test_email_hmac_key(self):
+        """The key for hashed e-mails is taken as it stands, white space included; half a surrogate
+        pair is refused without its text."""
+        assert " k\n" == read_email_hmac_key(with_extra(email_hmac_key=" k\n"))
+        with pytest.raises(RequestRefused, match="email_hmac_key .* is no text") as caught:
+            read_email_hmac_key(with_extra(email_hmac_key="secret\ud800"))
+
+        assert "secret" not in str(caught.value)
 
     @given(st.text(min_size=1).filter(lambda key: key.isprintable()))
     def test_key_forms(self, key):

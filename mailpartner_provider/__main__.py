@@ -1,0 +1,55 @@
+"""Erase people from destinations, by ``python -m mailpartner_provider erase DESTINATION...``.
+
+The addresses come by standard input, one a line, so that no argument, variable or log holds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import datetime, timezone
+
+from mailpartner_provider.errors import MailPartnerError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Erase, and print for each destination, in JSON, what was replaced."""
+    parser = argparse.ArgumentParser(prog="python -m mailpartner_provider")
+    command = parser.add_subparsers(required=True, metavar="erase").add_parser(
+        "erase", help="erase people from destinations; addresses by standard input, one a line"
+    )
+    command.add_argument("destinations", nargs="+", metavar="DESTINATION")
+    command.add_argument("--mailpartner-conn-id", help="has the key of email_mode='hmac'")
+    chosen = parser.parse_args(arguments)
+    emails = [line.strip() for line in sys.stdin if line.strip()]
+    if not emails:
+        command.error("no address came by standard input")
+    try:
+        for destination in chosen.destinations:
+            report = _erase(destination, emails, chosen.mailpartner_conn_id)
+            print(json.dumps(report, indent=2), flush=True)
+    except (MailPartnerError, OSError) as error:
+        print(f"Not erased: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _erase(destination: str, emails: list[str], conn_id: str | None) -> dict[str, object]:
+    from mailpartner_provider.erasure import erase
+    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+    from mailpartner_provider.operators.arguments import open_destination
+
+    hmac_key = MailPartnerHook(conn_id).email_hmac_key() if conn_id else None
+    place, erased_at = open_destination(destination), datetime.now(timezone.utc)
+    struck = erase(place, emails, hmac_key, erased_at)
+    return {
+        "destination": place.uri(""),
+        "people": len(emails),
+        "erased_at": erased_at.isoformat(timespec="seconds"),
+        "files": [file._asdict() for file in struck],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

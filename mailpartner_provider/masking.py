@@ -1,0 +1,25 @@
+"""What a text may show to people: no address, and nothing that cannot be printed."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[^\s<>\"'(),;:]+")
+# As it is, in URLs (also one inside another), HTML and JSON, and in East Asian widths.
+_AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40)|&commat|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
+
+
+def masked(text: str) -> str:
+    """Take out of a text whatever looks like an address, or cannot be printed."""
+    shown = without_addresses(text)
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
+
+
+def addresses(text: str) -> list[str]:
+    """List the words of a text that look like addresses."""
+    return [word for word in _WORD.findall(text) if _AT.search(word)]
+
+
+def without_addresses(text: str) -> str:
+    """Put stars in the place of every word that looks like an address."""
+    return _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)
