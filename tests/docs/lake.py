@@ -21,7 +21,7 @@ FIRST, LAST = date(2026, 10, 12), date(2026, 11, 22)
 NOT_LANDED = date(2026, 11, 1)
 LANDED_LATE = date(2026, 10, 27)
 SPIKE, CLEARED = date(2026, 11, 12), date(2026, 11, 18)
-ANNE = "anne.martin@example.com"
+CLAIRE = "claire@atelier.example"
 
 
 def make_lake(root: Path) -> None:
@@ -66,7 +66,7 @@ def _before(day: date) -> list[dict[str, Any]]:
 
 
 def _live_through(day: date, api: StandIn, draw: random.Random) -> None:
-    """Let people opt out, some more on weekdays; remove a few; have Anne leave and come back."""
+    """Let people opt out, some more on weekdays; remove a few; have Claire leave and come back."""
     count = draw.randint(2, 6) + 5 * (day.weekday() < 5) + 30 * (day == SPIKE)
     seconds = sorted(draw.randrange(6 * 3600, 23 * 3600) for _ in range(count))
     for second in seconds:
@@ -76,9 +76,9 @@ def _live_through(day: date, api: StandIn, draw: random.Random) -> None:
     for record in draw.sample(list(api.unsubscribes), gone):
         api.remove(record["id"])
     if day in (date(2026, 10, 14), date(2026, 11, 4)):
-        api.add(ANNE, f"{day} 09:00:00")
+        api.add(CLAIRE, f"{day} 09:00:00")
     elif day == date(2026, 10, 22):
-        api.remove(next(each["id"] for each in api.unsubscribes if each["email"] == ANNE))
+        api.remove(next(each["id"] for each in api.unsubscribes if each["email"] == CLAIRE))
 
 
 _DOMAINS = ["example.com"] * 9 + ["example.fr"] * 6 + ["atelier.example", "mairie.example"]
