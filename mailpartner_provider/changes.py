@@ -62,7 +62,9 @@ class ChangesReceipt:
     changed: bool
     source_uri: str
     source_sha256: str
+    previous_uri: str | None
     previous_sha256: str | None
+    email_mode: str
     dag_id: str | None
     task_id: str | None
     run_id: str | None
@@ -269,11 +271,19 @@ def _declare(
         changed=not (declared == sha256 == found),
         source_uri=order.source.uri(name),
         source_sha256=pair.current.sha256,
+        previous_uri=_uri(pair.previous, order.source),
         previous_sha256=pair.previous.sha256 if pair.previous else None,
+        email_mode=pair.current.email_mode,
         dag_id=order.origin.dag_id,
         task_id=order.origin.task_id,
         run_id=order.origin.run_id,
     )
+
+
+def _uri(snapshot: Receipt | None, source: Destination) -> str | None:
+    if snapshot is None:
+        return None
+    return source.uri(partitions.partition_file(date.fromisoformat(snapshot.snapshot_date)))
 
 
 def _publish(file: Path, receipt: ChangesReceipt, order: Order) -> None:

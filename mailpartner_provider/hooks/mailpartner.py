@@ -94,6 +94,14 @@ class MailPartnerHook(BaseHook):
             for name, field in CONN_FIELDS.items()
         }
 
+    @property
+    def base_url(self) -> str:
+        """The base URL of the connection, without a slash at its end.
+
+        :raises RequestRefused: it is none that can be used
+        """
+        return read_base_url(self._connection)
+
     def get_conn(self) -> Session:
         """Give a session with the key, time-outs and TLS verification set; no network.
 
@@ -101,8 +109,7 @@ class MailPartnerHook(BaseHook):
 
         :raises RequestRefused: the connection cannot be used
         """
-        connection = self._connection
-        session = Session(read_base_url(connection), read_timeouts(connection))
+        session = Session(self.base_url, read_timeouts(self._connection))
         session.params = {"apiKey": self._key, "_format": "json"}
         return session
 

@@ -16,6 +16,7 @@ from mailpartner_provider.errors import MailPartnerError, WrongArgument, without
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from mailpartner_provider.changes import ChangesReceipt, Order
     from mailpartner_provider.comparison import Comparison
@@ -67,6 +68,7 @@ class UnsubscribeChangesOperator(BaseOperator):
         self.snapshot_date = snapshot_date
         self.timezone = timezone
         self.max_removed = max_removed
+        self._receipt: ChangesReceipt | None = None
 
     @without_variables()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class UnsubscribeChangesOperator(BaseOperator):
 
         try:
             order = self._order(context)
-            receipt = land_changes(order, self.comparison)
+            self._receipt = receipt = land_changes(order, self.comparison)
         except WrongArgument as error:
             self.log.error("Refused, and trying again will not help: %s", error)
             raise AirflowFailException(str(error)) from error
@@ -91,6 +93,12 @@ class UnsubscribeChangesOperator(BaseOperator):
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra = receipt.as_dict()
         return receipt.as_dict()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Tell OpenLineage what was landed from where; None when nothing was."""
+        from mailpartner_provider.operators.lineage import lineage_of_changes
+
+        return self._receipt and lineage_of_changes(self._receipt)
 
     def on_kill(self) -> None:
         """Stop the comparison; nothing is published afterwards."""

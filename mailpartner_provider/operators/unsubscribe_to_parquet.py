@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from mailpartner_provider.errors import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from mailpartner_provider.emails import EmailMode
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
@@ -95,12 +96,13 @@ class UnsubscribeToParquetOperator(BaseOperator):
         self.max_rejected = max_rejected
         self.max_shrink = max_shrink
         self.keep_days = keep_days
+        self._receipt: Receipt | None = None
 
     @without_variables()
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the list; return the receipt and attach it to every outlet asset's event."""
         try:
-            receipt = self._land(self._order(context))
+            self._receipt = receipt = self._land(self._order(context))
         except (RequestRefused, WrongArgument) as error:
             self.log.error("Refused, and trying again will not help: %s", error)
             raise AirflowFailException(str(error)) from error
@@ -112,6 +114,12 @@ class UnsubscribeToParquetOperator(BaseOperator):
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra = receipt.as_dict()
         return receipt.as_dict()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Tell OpenLineage what was landed from where; None when nothing was."""
+        from mailpartner_provider.operators.lineage import lineage_of_landing
+
+        return self._receipt and lineage_of_landing(self._receipt, self.hook.base_url)
 
     def on_kill(self) -> None:
         """Stop the landing; nothing is published afterwards."""
@@ -155,11 +163,13 @@ class UnsubscribeToParquetOperator(BaseOperator):
     def _land(self, order: Order) -> Receipt | None:
         from mailpartner_provider import landing
         from mailpartner_provider.history import read_history
+        from mailpartner_provider.operators import metrics
 
         history = read_history(order.destination, order.day, order.partition_by)
         today = partitions.day_of(datetime.now(timezone.utc), order.zone)
         if order.day < today and (kept := landing.keep(order, history, is_live=False)):
             return kept
+        began = time.monotonic()
         progress = _Progress(self.log.info, self.progress_seconds)
 
         def heartbeat(stream: UnsubscribeStream) -> None:
@@ -173,6 +183,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
         receipt = self.hook.attempts()(fetch_and_land)
         if receipt:
             self._report(receipt)
+            metrics.send(receipt, timedelta(seconds=time.monotonic() - began))
         return receipt
 
     def _report(self, receipt: Receipt) -> None:

@@ -117,6 +117,9 @@ class ThisProcess(BaseExecutor):
 
 if AIRFLOW < (3,):
 
+    def start_metrics() -> None:
+        """Have metrics sent as in a task's process; Airflow 2 does so by itself."""
+
     def _bag(files: Any) -> Any:
         from airflow.models import DagBag
 
@@ -155,6 +158,14 @@ else:
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "dags-folder", None)
         _dags[dag.dag_id] = dag
+
+    def start_metrics() -> None:
+        """Have metrics sent as in a task's process."""
+        try:
+            from airflow.sdk.execution_time.task_runner import stats, stats_utils
+        except ImportError:  # Airflow 3.1 does so by itself
+            return
+        stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
 
     def _run_task(task: Any) -> None:
         from airflow.sdk.execution_time.supervisor import run_task_in_process

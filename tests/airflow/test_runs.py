@@ -195,6 +195,31 @@ class TestReceipt:
 
         assert [json.loads(files(lake)[f"_receipts/dt={FIVE_DAYS_AGO}.json"])] * 2 == extras
 
+    @partitioned_runs
+    def test_partition(self, lake):
+        """Where the run has a partition, so has the asset's event: a DAG that is triggered by
+        partitions runs for the day that was landed, and finds its receipt there."""
+        from airflow.sdk import CronPartitionTimetable, PartitionedAssetTimetable
+
+        asset = Asset("lake://unsubscribes/by-day")
+        nightly = CronPartitionTimetable(MIDNIGHT, timezone="Europe/Paris")
+        heard = []
+
+        def listen(context):
+            (events,) = context["triggering_asset_events"].values()
+            heard.extend((context["dag_run"].partition_key, event.extra) for event in events)
+
+        run_by_scheduler(
+            dag_of(landing(lake, outlets=[asset]), schedule=nightly, due=midnight(FIVE_DAYS_AGO)),
+            dag_of(
+                Step(task_id="hear", does=listen), schedule=PartitionedAssetTimetable(assets=asset)
+            ),
+        )
+
+        ((key, receipt),) = heard
+        assert key.startswith(str(FIVE_DAYS_AGO))
+        assert json.loads(files(lake)[f"_receipts/dt={FIVE_DAYS_AGO}.json"]) == receipt
+
     def test_kept_live(self, lake):
         """A run that keeps the live snapshot hands on the receipt that stands, unchanged."""
         pulled = []

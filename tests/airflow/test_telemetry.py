@@ -1,0 +1,161 @@
+"""What is told to those who watch: lineage to OpenLineage, metrics to StatsD."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from mailpartner_provider.changes import changes_schema
+from mailpartner_provider.emails import EmailMode
+from mailpartner_provider.operators.lineage import data_set
+from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
+from mailpartner_provider.splitting import created_schema
+from mailpartner_provider.staging import snapshot_schema
+from tests import LINEAGE
+from tests.airflow.conftest import NOON, dag_of
+from tests.airflow.runs import run_by_hand
+from tests.conftest import THREE, TODAY, YESTERDAY, land, operator
+from tests.test_readme import README
+
+SNAPSHOT = snapshot_schema(EmailMode())
+
+
+def told(task_id: str, *tasks) -> dict:
+    """Run tasks; give what OpenLineage was told when one had ended."""
+    already = len(LINEAGE.read_text().splitlines()) if LINEAGE.exists() else 0
+    run = run_by_hand(dag_of(*tasks), NOON)
+    events = [json.loads(line) for line in LINEAGE.read_text().splitlines()[already:]]
+    (event,) = (
+        event
+        for event in events
+        if event["eventType"] == "COMPLETE"
+        and event["job"]["name"] == f"{run.dag_run.dag_id}.{task_id}"
+    )
+    return event
+
+
+def columns(event: dict) -> list[tuple[str, str]]:
+    (output,) = event["outputs"]
+    return [(field["name"], field["type"]) for field in output["facets"]["schema"]["fields"]]
+
+
+def described(schema) -> list[tuple[str, str]]:
+    return [(field.name, str(field.type)) for field in schema]
+
+
+@pytest.mark.usefixtures("database")
+class TestLineage:
+    def test_landing(self, api, lake):
+        """A landing goes from the API's list into its partition, with columns, rows and size."""
+        event = told("land", operator(lake))
+
+        place = lake / f"dt={TODAY}" / "part-00000.parquet"
+        assert [(api.url.removesuffix("/v1"), "v1/unsubscribe/list")] == [
+            (each["namespace"], each["name"]) for each in event["inputs"]
+        ]
+        (output,) = event["outputs"]
+        assert ("file", str(place)) == (output["namespace"], output["name"])
+        statistics = output["outputFacets"]["outputStatistics"]
+        assert (3, place.stat().st_size) == (statistics["rowCount"], statistics["size"])
+        assert described(SNAPSHOT) == columns(event)
+
+    def test_other_columns(self, api, lake):
+        """The columns are those of the layout and of the mode for addresses."""
+        event = told("land", operator(lake, partition_by="created", email_mode="sha256"))
+
+        assert described(created_schema(EmailMode("sha256"))) == columns(event)
+        assert str(lake) == event["outputs"][0]["name"]
+
+    def test_changes(self, api, lake, tmp_path):
+        """Changes go from two snapshots into their partition."""
+        land(lake, snapshot_date=str(YESTERDAY))
+        place = lake / f"_receipts/dt={YESTERDAY}.json"
+        place.write_text(place.read_text().replace('"backdated"', '"live"'))
+        api.unsubscribes = THREE[:2]
+        feed = tmp_path / "changes"
+        changes = UnsubscribeChangesOperator(
+            task_id="tell", source=str(lake), destination=str(feed), snapshot_date=str(TODAY)
+        )
+
+        event = told("tell", operator(lake), changes)
+
+        assert [str(lake / f"dt={day}/part-00000.parquet") for day in (TODAY, YESTERDAY)] == [
+            each["name"] for each in event["inputs"]
+        ]
+        (output,) = event["outputs"]
+        assert str(feed / f"dt={TODAY}/part-00000.parquet") == output["name"]
+        assert 1 == output["outputFacets"]["outputStatistics"]["rowCount"]
+        assert described(changes_schema(SNAPSHOT)) == columns(event)
+
+    def test_nothing(self, api, lake):
+        """What has not landed is not told."""
+        api.unsubscribes = []
+        task = operator(lake, on_empty="skip")
+        with pytest.raises(AirflowSkipException):
+            task.execute({})
+
+        assert task.get_openlineage_facets_on_complete(None) is None
+
+    @pytest.mark.parametrize(
+        ("uri", "expected"),
+        [
+            ("s3://lake/a/dt=2026-11-24/x", ("s3://lake", "a/dt=2026-11-24/x")),
+            ("file:///lake/a b", ("file", "/lake/a b")),
+            ("https://api.mailpartner.fr/v1/me", ("https://api.mailpartner.fr", "v1/me")),
+        ],
+    )
+    def test_names(self, uri, expected):
+        """Namespaces and names are those of OpenLineage's convention."""
+        assert expected == data_set(uri)
+
+
+LAND = """
+import sys
+from tests.airflow.runs import start_metrics
+from tests.conftest import land
+
+start_metrics()
+print(land(sys.argv[1])["bytes"])
+"""
+
+
+class TestMetrics:
+    @pytest.fixture
+    def statsd(self):
+        """A socket to which metrics are sent."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.settimeout(20)
+            yield listener
+
+    def test_landing(self, api, lake, statsd):
+        """A landing sends its rows, bytes, rejected records, lag and duration, tagged."""
+        environment = {
+            **os.environ,
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_PORT": str(statsd.getsockname()[1]),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # it has a way to write tags
+        }
+        command = [sys.executable, "-c", LAND, str(lake)]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+
+        found = {}
+        while len(found) < 5:
+            name, _, value = statsd.recv(4096).decode().partition(":")
+            if name.startswith("airflow.mailpartner."):
+                name, *tags = name.split(",")
+                found[name.removeprefix("airflow.mailpartner.")] = (value, set(tags))
+        tags = {"task_id=land", "conn_id=mailpartner_default"}
+        assert {"rows", "bytes", "rejected", "lag", "duration"} == found.keys()
+        assert ("3|g", tags) == found["rows"]
+        assert (f"{done.stdout.split()[-1]}|g", tags) == found["bytes"]
+        assert ("0|g", tags) == found["rejected"]
+        assert float(found["lag"][0].removesuffix("|g")) > 365 * 86_400
+        assert found["duration"][0].endswith("|ms")
+        assert all(f"`mailpartner.{name}`" in README for name in found)
