@@ -22,7 +22,7 @@ demo: $(VENV)/ready  ## land two days of a suppression list and their changes wi
 	@$(RUN) -m demo.run
 
 test: $(VENV)/ready  ## run all tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses auto --dist worksteal
 
 test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
