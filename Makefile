@@ -24,7 +24,10 @@ demo: $(VENV)/ready  ## land two days of a suppression list and their changes wi
 test: $(VENV)/ready  ## run all tests
 	$(RUN) -m pytest --numprocesses auto --dist worksteal
 
-test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
+test-engines: $(VENV)/ready  ## read and load what was landed with many engines; needs Java and PostgreSQL
+	@command -v java > /dev/null || { echo 'Needs Java: apt-get install default-jre-headless'; exit 1; }
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null \
+	  || { echo 'Needs PostgreSQL: apt-get install postgresql'; exit 1; }
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
 

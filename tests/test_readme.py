@@ -7,8 +7,9 @@ import inspect
 import re
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from mailpartner_provider.receipts import Receipt
 from mailpartner_provider.staging import snapshot_schema
 from tests.airflow.runs import AIRFLOW
 from tests.conftest import THREE, TODAY, YESTERDAY, files, land, rows
+from tests.spark import spark
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -86,7 +88,7 @@ def test_tree_by_day_of_opt_out(api, tmp_path):
 
 def test_dag(api, lake):
     """The five lines are a DAG, and its task lands the list."""
-    code = block("python", "with DAG").replace("s3://aws_default@lake/unsubscribes", str(lake))
+    code = block("python", '"opt_outs"').replace("s3://aws_default@lake/unsubscribes", str(lake))
     names: dict = {}
     if AIRFLOW < (3,):
         code = in_airflow_2(code)
@@ -124,7 +126,7 @@ def test_erase(two_days):
 
 def test_own_dags(tmp_path):
     """The test of somebody's own DAG passes."""
-    dag = block("python", "with DAG")
+    dag = block("python", '"opt_outs"')
     if AIRFLOW < (3,):
         dag = in_airflow_2(dag)
     (tmp_path / "opt_outs.py").write_text(dag)
@@ -233,27 +235,46 @@ def test_read_with_pyarrow(two_days):
 
 def test_read_with_duckdb(two_days):
     """DuckDB counts the list by day."""
-    found = duckdb.sql(block("sql", "read_parquet")).fetchall()
+    found = duckdb.sql(block("sql", "GROUP BY")).fetchall()
 
     assert [(YESTERDAY, 3), (TODAY, 3)] == found
     assert isinstance(found[0][0], date)
 
 
+def test_load(capsys):
+    """A run that events trigger is shown their receipts."""
+    code = block("python", "def load").replace("airflow.sdk", "airflow.providers.common.compat.sdk")
+    code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
+    names: dict = {"datetime": datetime}
+    receipt = {"rows": 3, "snapshot_date": "2026-11-23", "uri": "file:///lake/part-00000.parquet"}
+
+    exec(code, names)
+    names["load"].function({"asset": [SimpleNamespace(extra=receipt)]})
+
+    expected = "Load 3 rows of 2026-11-23 from file:///lake/part-00000.parquet\n"
+    assert expected == capsys.readouterr().out
+
+
+def test_load_into_duckdb(two_days):
+    """The statements replace the day, however often they run, and leave the other."""
+    with duckdb.connect() as connection:
+        every = f"read_parquet('{two_days}/dt=*/*.parquet')"
+        connection.execute(f"CREATE TABLE unsubscribes AS SELECT * EXCLUDE dt FROM {every}")
+        for _ in range(2):
+            (count,) = connection.execute(in_days_of(block("sql", "DELETE"))).fetchone()
+            connection.commit()
+        (total,) = connection.execute("SELECT count(*) FROM unsubscribes").fetchone()
+
+    assert (3, 6) == (count, total)
+
+
 @pytest.mark.engine
 def test_read_with_spark(two_days):
     """Spark counts one day, and sees neither receipts nor quarantine."""
-    from pyspark.sql import SparkSession
+    code = in_days_of(block("python", "spark.read")).replace("lake/unsubscribes", str(two_days))
 
-    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
-    code = in_days_of(block("python", "spark.read"))
-    session = builder.getOrCreate()
-    try:
-        count = eval(code, {"spark": session})
-    finally:
-        session.stop()
-
-    assert 3 == count
+    with spark() as session:
+        assert 3 == eval(code, {"spark": session})
 
 
 def test_figures():

@@ -53,7 +53,6 @@ def dag_of(
         start_date=due or LONG_AGO,
         end_date=due,
         catchup=True,
-        is_paused_upon_creation=False,
         **arguments,
     )
     dag.add_tasks(tasks)

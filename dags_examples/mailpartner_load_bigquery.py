@@ -1,0 +1,70 @@
+"""Load every day that lands in Cloud Storage into a BigQuery table.
+
+Triggered by a landing like ``mailpartner_daily_s3`` that has ``gs://google_cloud_default@...`` as
+its destination and ``mailpartner-unsubscribes-gcs`` as its outlet. The connection
+``google_cloud_bigquery_default``, of the type Google Bigquery, names the project, in which the
+dataset ``mailpartner`` lies.
+Needs ``pip install apache-airflow-providers-google gcsfs``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from operator import itemgetter
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+
+# ASSERT ends the script before anything has changed.
+LOAD = """
+CREATE TABLE IF NOT EXISTS mailpartner.unsubscribes (
+    id INT64 NOT NULL,
+    email STRING NOT NULL,
+    created_at TIMESTAMP,
+    snapshot_date DATE NOT NULL,
+    extra_fields STRING
+)
+PARTITION BY snapshot_date;
+
+LOAD DATA OVERWRITE TEMP TABLE landed FROM FILES (format = 'PARQUET', uris = [%(uri)s]);
+
+ASSERT (SELECT count(*) FROM landed) = %(rows)s AS 'Not as many rows as the receipt says';
+
+BEGIN TRANSACTION;
+DELETE FROM mailpartner.unsubscribes WHERE snapshot_date = %(snapshot_date)s;
+INSERT INTO mailpartner.unsubscribes (id, email, created_at, snapshot_date, extra_fields)
+SELECT id, email, created_at, snapshot_date, extra_fields FROM landed;
+COMMIT TRANSACTION;
+"""
+
+with DAG(
+    dag_id="mailpartner_load_bigquery",
+    schedule=[Asset("mailpartner-unsubscribes-gcs")],
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    max_active_tasks=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=10)},
+    tags=["mailpartner"],
+    doc_md=__doc__,
+):
+
+    @task
+    def receipts(**context: Any) -> list[dict[str, Any]]:
+        """Give the receipt of every day that landed; of a day that landed twice, the newest."""
+        name = "triggering_asset_events"
+        if name not in context:  # Airflow 2 calls its assets datasets
+            name = "triggering_dataset_events"
+        landed = [event.extra for events in context[name].values() for event in events]
+        landed.sort(key=itemgetter("observed_at"))
+        return list({receipt["snapshot_date"]: receipt for receipt in landed}.values())
+
+    SQLExecuteQueryOperator.partial(
+        task_id="load",
+        conn_id="google_cloud_bigquery_default",
+        hook_params={"use_legacy_sql": False, "location": "EU"},
+        sql=LOAD,
+        split_statements=False,
+        do_xcom_push=False,
+    ).expand(parameters=receipts())

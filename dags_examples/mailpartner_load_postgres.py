@@ -1,0 +1,72 @@
+"""Load every day that lands in S3 into a PostgreSQL table.
+
+Triggered by ``mailpartner_daily_s3``. The connection ``postgres_default`` opens the database,
+``aws_default`` the bucket. The rows travel in bulk, by COPY, as Arrow has them.
+Needs ``pip install apache-airflow-providers-postgres adbc-driver-postgresql``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from operator import itemgetter
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, Asset, BaseHook, ObjectStoragePath, task
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS unsubscribes (
+    id BIGINT NOT NULL,
+    email TEXT NOT NULL,
+    created_at TIMESTAMPTZ,
+    snapshot_date DATE NOT NULL,
+    extra_fields TEXT
+)
+"""
+INDEX = "CREATE INDEX IF NOT EXISTS unsubscribes_by_day ON unsubscribes (snapshot_date)"
+DELETE = "DELETE FROM unsubscribes WHERE snapshot_date = $1::date"
+COUNT = "SELECT count(*) FROM unsubscribes WHERE snapshot_date = $1::date"
+
+with DAG(
+    dag_id="mailpartner_load_postgres",
+    schedule=[Asset("mailpartner-unsubscribes-s3")],
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    max_active_tasks=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=10)},
+    tags=["mailpartner"],
+    doc_md=__doc__,
+):
+
+    @task
+    def receipts(**context: Any) -> list[dict[str, Any]]:
+        """Give the receipt of every day that landed; of a day that landed twice, the newest."""
+        name = "triggering_asset_events"
+        if name not in context:  # Airflow 2 calls its assets datasets
+            name = "triggering_dataset_events"
+        landed = [event.extra for events in context[name].values() for event in events]
+        landed.sort(key=itemgetter("observed_at"))
+        return list({receipt["snapshot_date"]: receipt for receipt in landed}.values())
+
+    @task
+    def load(receipt: dict[str, Any]) -> None:
+        """Replace the day in one transaction, or leave it as it was."""
+        import pyarrow.dataset as ds
+        from adbc_driver_postgresql import dbapi
+
+        path = ObjectStoragePath(receipt["uri"], conn_id="aws_default")
+        snapshot = ds.dataset(path.path, filesystem=path.fs)
+        database = BaseHook.get_connection("postgres_default").get_uri()
+        day = [receipt["snapshot_date"]]
+        with dbapi.connect(database) as connection, connection.cursor() as cursor:
+            cursor.execute(TABLE)
+            cursor.execute(INDEX)
+            cursor.execute(DELETE, day)
+            cursor.adbc_ingest("unsubscribes", snapshot.scanner().to_reader(), mode="append")
+            cursor.execute(COUNT, day)
+            (rows,) = cursor.fetchone()
+            if rows != receipt["rows"]:
+                raise ValueError(f"{rows} rows were loaded, and the receipt says {receipt['rows']}")
+            connection.commit()
+
+    load.expand(receipt=receipts())

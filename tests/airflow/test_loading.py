@@ -1,0 +1,375 @@
+"""From lake to warehouse: the examples that load, with real engines where there are any."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta, timezone
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from airflow.providers.common.compat.sdk import Asset
+from airflow.timetables.trigger import CronTriggerTimetable
+
+from mailpartner_provider.emails import EmailMode
+from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+from mailpartner_provider.staging import snapshot_schema
+from tests.airflow.conftest import dag_of, midnight
+from tests.airflow.runs import load, run_by_scheduler
+from tests.airflow.test_examples import EXAMPLES
+from tests.conftest import THREE, TODAY, YESTERDAY, land
+
+LOADING = sorted(file.stem for file in EXAMPLES.glob("mailpartner_load_*.py"))
+DAY_BEFORE = YESTERDAY - timedelta(days=1)
+NIGHTLY = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
+S3 = "s3://aws_default@lake/mailpartner/unsubscribes"
+SNAPSHOT = snapshot_schema(EmailMode())
+UTC = timezone.utc
+PEOPLE = [
+    (19, "anne@example.com", datetime(2015, 7, 20, 8, 19, 45, tzinfo=UTC)),
+    (20, "björn@example.com", None),
+    (9007199254740993, "Carla@Example.com", datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
+]
+HOSTILE = {
+    "snapshot_date": "2026-11-23' OR '' = '",
+    "uri": "gs://lake/'] ); DROP TABLE mailpartner.unsubscribes; --\\'",
+    "rows": "3 THEN '1' ELSE '1' END AS INT); --",
+}
+
+
+class Warehouse(NamedTuple):
+    """An example that loads, what it does with a receipt, and a look at what is loaded then."""
+
+    example: str
+    lake: str
+    load: Callable[[dict[str, Any]], None]
+    query: Callable[[str], list[tuple]]
+
+    @property
+    def rows(self) -> list[tuple]:
+        """All rows, by day and id."""
+        return self.query("SELECT * FROM unsubscribes ORDER BY snapshot_date, id")
+
+
+def names_of(example: str) -> dict[str, Any]:
+    """Run the file of an example; give what it defines."""
+    return runpy.run_path(str(EXAMPLES / f"{example}.py"))
+
+
+def rows_of(day: date) -> list[tuple]:
+    return [(*person, day, None) for person in PEOPLE]
+
+
+def load_day(example: str, receipt: dict[str, Any]) -> None:
+    names_of(example)["load"].function(receipt)
+
+
+@pytest.fixture
+def duckdb(lake, tmp_path, monkeypatch) -> Warehouse:
+    import duckdb
+
+    file = str(tmp_path / "warehouse.duckdb")
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DUCKDB", file)
+
+    def query(text: str) -> list[tuple]:
+        with duckdb.connect(file) as connection:
+            return connection.sql(text).fetchall()
+
+    example = "mailpartner_load_duckdb"
+    return Warehouse(example, str(lake), partial(load_day, example), query)
+
+
+@pytest.fixture
+def duckdb_of_s3(duckdb, bucket) -> Warehouse:
+    return duckdb._replace(lake=S3)
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    from tests.postgres import Postgres
+
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server, bucket, monkeypatch) -> Warehouse:
+    monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(postgres_server.connection))
+    postgres_server.query("DROP TABLE IF EXISTS unsubscribes")
+    example = "mailpartner_load_postgres"
+    return Warehouse(example, S3, partial(load_day, example), postgres_server.query)
+
+
+@pytest.fixture
+def postgres_of_folder(postgres, lake) -> Warehouse:
+    return postgres._replace(lake=str(lake))
+
+
+@pytest.fixture
+def snowflake(lake, monkeypatch) -> Iterator[Warehouse]:
+    import fakesnow
+    from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
+
+    place = {"account": "made-up", "database": "lake"}
+    connection = {"conn_type": "snowflake", "login": "x", "schema": "public", "extra": place}
+    monkeypatch.setenv("AIRFLOW_CONN_SNOWFLAKE_DEFAULT", json.dumps(connection))
+    example = "mailpartner_load_snowflake"
+
+    def load_by_operator(receipt: dict[str, Any]) -> None:
+        parameters = names_of(example)["parameters"](receipt)
+        task = load(EXAMPLES / f"{example}.py").get_task("load")
+        task.unmap({"parameters": parameters}).execute({})
+
+    with fakesnow.patch():
+        hook = SnowflakeHook("snowflake_default")
+        hook.run(f"CREATE STAGE mailpartner_lake URL = 'file://{lake}/'")
+        yield Warehouse(example, str(lake), load_by_operator, hook.get_records)
+
+
+@pytest.fixture(
+    params=[
+        "duckdb",
+        pytest.param("duckdb_of_s3", marks=pytest.mark.engine),
+        pytest.param("postgres", marks=pytest.mark.engine),
+        pytest.param("postgres_of_folder", marks=pytest.mark.engine),
+        pytest.param("snowflake", marks=pytest.mark.engine),
+    ]
+)
+def warehouse(request, api) -> Warehouse:
+    return request.getfixturevalue(request.param)
+
+
+class TestLoad:
+    def test_days(self, warehouse):
+        """Every loaded day has the rows of its snapshot, instants and all."""
+        for day in (YESTERDAY, TODAY):
+            warehouse.load(land(warehouse.lake, snapshot_date=str(day)))
+
+        assert rows_of(YESTERDAY) + rows_of(TODAY) == warehouse.rows
+
+    def test_extra_fields(self, api, warehouse):
+        """What the typed columns could not hold is loaded, too."""
+        api.unsubscribes = [{**THREE[0], "why": "☂"}]
+
+        warehouse.load(land(warehouse.lake))
+
+        assert [(*PEOPLE[0], TODAY, '{"why":"\\u2602"}')] == warehouse.rows
+
+    def test_again(self, warehouse):
+        """Loading a day twice is loading it once."""
+        receipt = land(warehouse.lake)
+        for _ in range(2):
+            warehouse.load(receipt)
+
+        assert rows_of(TODAY) == warehouse.rows
+
+    def test_landed_anew(self, api, warehouse):
+        """A day that landed anew is replaced, and other days stay."""
+        warehouse.load(land(warehouse.lake, snapshot_date=str(YESTERDAY)))
+        warehouse.load(land(warehouse.lake))
+        api.unsubscribes = THREE[:2]
+
+        warehouse.load(land(warehouse.lake))
+
+        assert rows_of(YESTERDAY) + rows_of(TODAY)[:2] == warehouse.rows
+
+    def test_empty(self, api, warehouse):
+        """A list that has become empty leaves no row of its day."""
+        warehouse.load(land(warehouse.lake))
+        api.unsubscribes = []
+
+        warehouse.load(land(warehouse.lake, max_shrink=None))
+
+        assert [] == warehouse.rows
+
+    def test_wrong_count(self, api, warehouse):
+        """A day whose rows are not as many as its receipt says stays as it was."""
+        warehouse.load(land(warehouse.lake))
+        api.unsubscribes = THREE[:2]
+        receipt = land(warehouse.lake)
+
+        with pytest.raises(Exception, match="rows .*the receipt says"):
+            warehouse.load({**receipt, "rows": 4})
+
+        assert rows_of(TODAY) == warehouse.rows
+
+    def test_hostile_receipt(self, warehouse):
+        """What a receipt says is never taken for SQL."""
+        receipt = land(warehouse.lake)
+        warehouse.load(receipt)
+
+        for member in ("snapshot_date", "rows"):
+            with pytest.raises(Exception):
+                warehouse.load({**receipt, member: HOSTILE[member]})
+
+        assert rows_of(TODAY) == warehouse.rows
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "asset"),
+    [
+        ("duckdb", "mailpartner-unsubscribes"),
+        pytest.param("snowflake", "mailpartner-unsubscribes-s3", marks=pytest.mark.engine),
+    ],
+)
+def test_triggered(request, database, api, warehouse, asset):
+    """What lands is loaded by the run that its asset triggers. Of several landings at a time,
+    Airflow shows some only to the next run, which loads them all."""
+    warehouse = request.getfixturevalue(warehouse)
+    loading = load(EXAMPLES / f"{warehouse.example}.py")
+
+    def landing_of(*days: date) -> Any:
+        landing = UnsubscribeToParquetOperator.partial(
+            task_id="land", destination=warehouse.lake, outlets=[Asset(asset)]
+        ).expand(snapshot_date=[str(day) for day in days])
+        return dag_of(landing, schedule=NIGHTLY, due=midnight(TODAY))
+
+    run_by_scheduler(landing_of(YESTERDAY, TODAY), loading)
+    runs = run_by_scheduler(landing_of(DAY_BEFORE), loading, count=3)
+
+    assert ["success"] * 3 == [str(run.dag_run.state) for run in runs]
+    assert [*rows_of(DAY_BEFORE), *rows_of(YESTERDAY), *rows_of(TODAY)] == warehouse.rows
+
+
+@pytest.mark.parametrize("example", LOADING)
+@pytest.mark.parametrize("airflow", ["triggering_dataset_events", "triggering_asset_events"])
+def test_receipts(example, airflow):
+    """Every day that landed is loaded, a day that landed twice as its newest receipt says; a run by
+    hand loads nothing."""
+
+    def landed(day, observed_at, rows):
+        receipt = {"snapshot_date": day, "observed_at": observed_at, "rows": rows}
+        return SimpleNamespace(extra=receipt)
+
+    events = [
+        landed("2026-11-23", "2026-11-23T09:00:00.000000Z", 3),
+        landed("2026-11-22", "2026-11-22T06:30:00.000000Z", 1),
+        landed("2026-11-23", "2026-11-23T06:30:00.000000Z", 2),
+    ]
+    receipts = names_of(example)["receipts"].function
+
+    found = receipts(**{airflow: {Asset("mailpartner-unsubscribes"): events}})
+
+    assert {("2026-11-22", 1), ("2026-11-23", 3)} == {
+        (receipt["snapshot_date"], receipt["rows"]) for receipt in found
+    }
+    assert [] == receipts(**{airflow: {}})
+
+
+@pytest.mark.engine
+class TestStatements:
+    """What can be said of a warehouse's SQL without an account there: it is of its dialect, and
+    does what it should in the order in which it should."""
+
+    receipt = {"snapshot_date": "2026-11-23", "uri": "gs://lake/part-00000.parquet", "rows": 3}
+
+    @pytest.fixture(autouse=True)
+    def variable(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_BUCKET", "lake")
+
+    def statements(self, example: str, **members: Any) -> list[Any]:
+        """Give an example's SQL for a receipt, statement by statement, as sqlglot reads it."""
+        import sqlglot
+        from airflow.providers.google.cloud.hooks.bigquery import _bind_parameters as bound
+
+        names, receipt = names_of(example), {**self.receipt, **members}
+        if example == "mailpartner_load_redshift":
+            sql = names["statements"](receipt)
+        elif example == "mailpartner_load_snowflake":
+            sql = bound(names["LOAD"], names["parameters"](receipt))
+        elif example == "mailpartner_load_bigquery":
+            # sqlglot has not heard of a temporary one
+            sql = bound(names["LOAD"].replace("TEMP TABLE landed", "landed"), receipt)
+        else:
+            sql = ";".join([names["TABLE"], names["DELETE"], names["COUNT"]])
+        return sqlglot.parse(sql, dialect=example.removeprefix("mailpartner_load_"))
+
+    @pytest.mark.parametrize("example", LOADING)
+    def test_table(self, example):
+        """Every table has the columns of a snapshot, in their order, which is what Redshift goes
+        by; none has the path's own key."""
+        from sqlglot import exp
+
+        table, *_ = self.statements(example)
+        columns = list(table.find_all(exp.ColumnDef))
+
+        assert isinstance(table, exp.Create)
+        assert SNAPSHOT.names == [column.name for column in columns]
+        assert [field.name for field in SNAPSHOT if not field.nullable] == [
+            column.name for column in columns if column.find(exp.NotNullColumnConstraint)
+        ]
+
+    def test_bigquery(self):
+        """BigQuery counts what it has read before it replaces the day, in one transaction."""
+        from sqlglot import exp
+
+        statements = self.statements("mailpartner_load_bigquery")
+        _, read, count, begin, delete, insert, commit = statements
+
+        assert isinstance(read, exp.LoadData)
+        assert count.sql(dialect="bigquery").startswith("ASSERT(SELECT count(*) FROM landed) = 3 ")
+        assert isinstance(begin, exp.Transaction)
+        assert "DELETE FROM mailpartner.unsubscribes WHERE snapshot_date = '2026-11-23'" == (
+            delete.sql(dialect="bigquery")
+        )
+        assert SNAPSHOT.names == [each.name for each in insert.this.expressions]
+        assert SNAPSHOT.names == insert.expression.named_selects
+        assert isinstance(commit, exp.Commit)
+
+    @pytest.mark.parametrize("example", ["mailpartner_load_redshift", "mailpartner_load_snowflake"])
+    def test_copy(self, example):
+        """Redshift and Snowflake replace the day by its one file, and count at last."""
+        from sqlglot import exp
+
+        _, delete, copy, count = self.statements(example)
+        said = copy.sql(dialect=example.removeprefix("mailpartner_load_"))
+
+        assert isinstance(delete, exp.Delete)
+        assert isinstance(copy, exp.Copy)
+        assert copy.args["kind"], "it copies from, not to"
+        assert "dt=2026-11-23/part-00000.parquet'" in said
+        assert "PARQUET" in said
+        assert isinstance(count, exp.Select)
+
+    def test_snowflake(self):
+        """Snowflake is told what fakesnow does untold: load a file again, and read instants."""
+        copy = self.statements("mailpartner_load_snowflake")[2].sql(dialect="snowflake")
+
+        assert "FORCE = TRUE" in copy
+        assert "USE_LOGICAL_TYPE=TRUE" in copy
+
+    def test_hostile_receipt(self):
+        """What a receipt says stays a text in BigQuery's SQL, and gets into Redshift's only as a
+        date and a number."""
+        from sqlglot import exp
+
+        statements = self.statements("mailpartner_load_bigquery", **HOSTILE)
+        texts = {text.name for each in statements for text in each.find_all(exp.Literal)}
+
+        assert 7 == len(statements)
+        assert set(HOSTILE.values()) <= texts
+        for member in ("snapshot_date", "rows"):
+            with pytest.raises(ValueError):
+                self.statements("mailpartner_load_redshift", **{member: HOSTILE[member]})
+
+    @pytest.mark.parametrize(
+        ("example", "conn_id", "conn_type", "hook"),
+        [
+            ("bigquery", "google_cloud_bigquery_default", "gcpbigquery", "BigQueryHook"),
+            ("redshift", "redshift_default", "redshift", "RedshiftSQLHook"),
+            ("snowflake", "snowflake_default", "snowflake", "SnowflakeHook"),
+        ],
+    )
+    def test_hook(self, monkeypatch, example, conn_id, conn_type, hook):
+        """The operator finds the warehouse's own hook, which commits at the end or never."""
+        connection = {"conn_type": conn_type, "extra": {"project": "made-up"}}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+        dag = load(EXAMPLES / f"mailpartner_load_{example}.py")
+
+        task = dag.get_task("load").unmap({"sql": "SELECT 1"} if example == "redshift" else {})
+
+        assert hook == type(task.get_db_hook()).__name__
+        assert not task.autocommit
