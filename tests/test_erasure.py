@@ -113,6 +113,19 @@ class TestSnapshots:
             assert after["sha256"] == file.sha256_after
             assert before[day] | {"sha256": after["sha256"], "bytes": after["bytes"]} == after
 
+    @pytest.mark.parametrize(
+        "note", [f"Ask {ZOE}.", f"https://x.example/?mail={ZOE}&x=1"], ids=["sentence", "link"]
+    )
+    def test_named_in_a_text(self, api, lake, note):
+        """Whoever else's fields name her lose them, whatever stands around her address."""
+        api.unsubscribes = [{**THREE[0], "note": note}]
+        land(lake)
+
+        (struck,) = erased(lake)
+
+        assert 1 == struck.records
+        assert_gone(lake)
+
     def test_quarantine(self, two_days):
         """Of a quarantined record that names her only a token stays; others stay."""
         erased(two_days)
