@@ -21,11 +21,11 @@ from mailpartner_provider.destinations import Destination, digest, naming_the_pl
 from mailpartner_provider.emails import HMAC, SHA256, EmailMode
 from mailpartner_provider.erased import Erased, hashes, read_erased
 from mailpartner_provider.errors import BadData, WrongArgument
+from mailpartner_provider.history import days_with_receipts
 from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
 from mailpartner_provider.partitions import (
     ERASED,
     PARTITION_PREFIX,
-    RECEIPTS,
     REJECTED,
     day_in_name,
     is_partition_file,
@@ -113,8 +113,8 @@ def _strike_days(site: _Site, index: dict[str, str]) -> Iterator[Struck]:
         "bytes": sum(sizes[name] for name in index if name in sizes),
     }
     # Landings that found the same list declare the same digest.
-    for name in reversed(site.destination.names(RECEIPTS)):
-        if not _update_receipt(site, f"{RECEIPTS}/{name}", before, after):
+    for day in days_with_receipts(site.destination):
+        if not _update_receipt(site, receipt_file(day), before, after):
             return
 
 

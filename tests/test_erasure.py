@@ -334,6 +334,14 @@ class TestDaysOfOptOut:
 
         assert (0, False) == (receipt["partitions_written"], receipt["changed"])
 
+    def test_foreign_receipt(self, landed):
+        """A foreign file among the receipts does not keep them from following."""
+        (landed / "_receipts/notes").write_text("mine")
+
+        erased(landed)
+
+        assert not land(landed, partition_by="created")["changed"]
+
     @pytest.mark.parametrize("steps", range(6))
     def test_killed(self, landed, steps):
         """A kill at any step is mended by erasing again, and by the next landing."""
