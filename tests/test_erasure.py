@@ -454,9 +454,11 @@ class TestTrouble:
 
 
 class TestCommand:
-    def run(self, *arguments, people=f"{ZOE}\n\n  anne@example.com \n"):
+    def run(self, *arguments, people=f"{ZOE}\n\n  anne@example.com \n", encoding="utf-8"):
         command = [sys.executable, "-m", "mailpartner_provider", *map(str, arguments)]
-        return subprocess.run(command, input=people, capture_output=True, text=True)
+        return subprocess.run(
+            command, input=people, capture_output=True, text=True, encoding=encoding
+        )
 
     def test_report(self, two_days, tmp_path):
         """The command erases from each destination, and says what it replaced, not whom."""
@@ -488,6 +490,21 @@ class TestCommand:
         assert (1, 0) == (failed.returncode, done.returncode)
         assert "Not erased: " in failed.stderr and "--mailpartner-conn-id" in failed.stderr
         assert 1 == len(json.loads(done.stdout[done.stdout.index("{") :])["files"])
+
+    def test_byte_order_mark(self, two_days):
+        """A byte order mark before the first address, as Windows puts it, is no part of it."""
+        done = self.run("erase", two_days, people=f"\ufeff{ZOE}\r\n")
+
+        assert 0 == done.returncode, done.stderr
+        assert_gone(two_days)
+
+    def test_encoding(self, lake):
+        """Addresses that are not UTF-8 would find nobody: they are refused, and not shown."""
+        done = self.run("erase", lake, people="björn@example.com\n", encoding="latin-1")
+
+        assert (2, False) == (done.returncode, lake.exists())
+        assert "not UTF-8" in done.stderr
+        assert "example.com" not in done.stderr
 
     def test_nobody(self, lake):
         """Without an address nothing is done."""
