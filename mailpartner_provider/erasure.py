@@ -76,12 +76,20 @@ def erase(
     with destination.scratch() as scratch, destination.alone():
         known = read_erased(destination.read(ERASED))
         erased = Erased(now | known.tokens)
-        site = _Site(destination, scratch, erased, bool(hmac_key))
+        site, struck = _Site(destination, scratch, known, bool(hmac_key)), list[Struck]()
+        if known.tokens and erased != known:
+            # Where a kill came between a receipt and its file, only the same people make that file.
+            struck = _strike(site)
+        site = site._replace(erased=erased)
         if erased != known:
             _publish_text(site, erased.to_lines(), ERASED)
-        index = layouts.read_index(destination)
-        partitions = _strike_snapshots(site) if index is None else _strike_days(site, index)
-        return [*partitions, *_strike_quarantine(site)]
+        return [*struck, *_strike(site)]
+
+
+def _strike(site: _Site) -> list[Struck]:
+    index = layouts.read_index(site.destination)
+    partitions = _strike_snapshots(site) if index is None else _strike_days(site, index)
+    return [*partitions, *_strike_quarantine(site)]
 
 
 def _strike_snapshots(site: _Site) -> Iterator[Struck]:

@@ -372,6 +372,17 @@ class TestKilled:
         assert_receipts(two_days, YESTERDAY, TODAY)
         assert not list(two_days.glob(".mailpartner-landing-*"))
 
+    @pytest.mark.parametrize("steps", range(6))
+    def test_killed_before_others(self, two_days, steps):
+        """To erase somebody else finishes it too, and each receipt is that of its file."""
+        kill(erased, two_days, steps)
+
+        erased(two_days, "anne@example.com")
+
+        assert_receipts(two_days, YESTERDAY, TODAY)
+        if steps:
+            assert_gone(two_days)
+
     def test_tokens_come_first(self, two_days):
         """After a kill right behind the tokens, no landing brings her back."""
         kill(erased, two_days, 1)
