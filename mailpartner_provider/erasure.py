@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider import layouts
 from mailpartner_provider.destinations import Destination, digest, naming_the_place
-from mailpartner_provider.emails import HMAC, SHA256, EmailMode
-from mailpartner_provider.erased import Erased, hashes, read_erased
+from mailpartner_provider.emails import HMAC, EmailMode
+from mailpartner_provider.erased import Erased, hashes, read_erased, tokens_of
 from mailpartner_provider.errors import BadData, WrongArgument
 from mailpartner_provider.history import days_with_receipts
 from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
@@ -154,7 +154,7 @@ def _strike_file(site: _Site, before: Path, after: Path, uri: str) -> int:
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             for batch in parquet.iter_batches(ROW_GROUP_ROWS):
-                rows, count = site.erased.strike(batch, _tokens(batch))
+                rows, count = site.erased.strike(batch, tokens_of(batch))
                 counts.append(count)
                 yield rows
         except (OSError, ValueError, KeyError, RecursionError):
@@ -167,18 +167,6 @@ def _strike_file(site: _Site, before: Path, after: Path, uri: str) -> int:
         if pq.ParquetFile(after).metadata.num_rows != parquet.metadata.num_rows:
             raise OSError("rows were written, and the file does not hold them")
     return sum(counts)
-
-
-def _tokens(batch: pa.RecordBatch) -> list[str]:
-    """Give the token of each row's person; none where addresses were dropped."""
-    names = batch.schema.names
-    if "email" in names:
-        return hashes(batch.column("email").to_pylist())
-    for mode in (SHA256, HMAC):
-        if (column := EmailMode(mode).column) in names:
-            tokens: list[str] = batch.column(column).to_pylist()
-            return tokens
-    return [""] * batch.num_rows
 
 
 def _strike_quarantine(site: _Site) -> Iterator[Struck]:

@@ -14,6 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpartner_provider.changes import Order as ChangesOrder
+from mailpartner_provider.changes import land_changes
+from mailpartner_provider.comparison import Comparison
 from mailpartner_provider.destinations import LocalFolder
 from mailpartner_provider.erasure import erase
 from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
@@ -419,6 +422,31 @@ class TestChanges:
 
         assert_gone(feed)
         assert_receipts(feed, TODAY)
+
+    def test_feed_first(self, two_days, tmp_path):
+        """Once she is erased from a feed, no landing there brings her back from the source."""
+        feed = tmp_path / "changes"
+        erased(feed)
+
+        tell(two_days, feed)
+
+        assert_gone(feed)
+        assert_receipts(feed, TODAY)
+
+    def test_feed_meanwhile(self, two_days, tmp_path):
+        """Changes that were being told while she was erased are not landed."""
+        feed = tmp_path / "changes"
+
+        class Erasing(LocalFolder):
+            def alone(self):
+                erased(two_days)
+                erased(feed)
+                return super().alone()
+
+        with pytest.raises(RequestFailed, match="erased meanwhile"):
+            land_changes(ChangesOrder(TODAY, LocalFolder(two_days), Erasing(feed)), Comparison())
+
+        assert ["_erased.jsonl"] == list(files(feed))
 
 
 class TestTrouble:
