@@ -507,7 +507,7 @@ class TestCommand:
         done = self.run("erase", two_days, feed)
 
         assert 0 == done.returncode, done.stderr
-        text = done.stdout[done.stdout.index("{") :]
+        text = done.stdout[done.stdout.index("{\n") :]
         first, end = json.JSONDecoder().raw_decode(text)
         second = json.loads(text[end:])
         assert (2, 3) == (first["people"], len(first["files"]))
@@ -528,7 +528,7 @@ class TestCommand:
 
         assert (1, 0) == (failed.returncode, done.returncode)
         assert "Not erased: " in failed.stderr and "--mailpartner-conn-id" in failed.stderr
-        assert 1 == len(json.loads(done.stdout[done.stdout.index("{") :])["files"])
+        assert 1 == len(json.loads(done.stdout[done.stdout.index("{\n") :])["files"])
 
     def test_byte_order_mark(self, two_days):
         """A byte order mark before the first address, as Windows puts it, is no part of it."""
