@@ -22,7 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("destinations", nargs="+", metavar="DESTINATION")
     command.add_argument("--mailpartner-conn-id", help="has the key of email_mode='hmac'")
     chosen = parser.parse_args(arguments)
-    emails = [line.strip() for line in sys.stdin if line.strip()]
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        command.error("standard input is not UTF-8, so nobody would be found")
+    emails = [line.strip() for line in text.split("\n") if line.strip()]
     if not emails:
         command.error("no address came by standard input")
     try:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from mailpartner_provider import __version__, history, partitions
 from mailpartner_provider.comparison import Comparison
 from mailpartner_provider.destinations import Destination, digest, naming_the_place
-from mailpartner_provider.errors import BadData, WrongArgument
+from mailpartner_provider.erased import read_erased, tokens_of
+from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
 from mailpartner_provider.landing import Origin
 from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
 from mailpartner_provider.receipts import LIVE, RECEIPT_VERSION, Receipt
@@ -104,6 +105,7 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
     :raises BadData: a snapshot is missing, damaged or unlike the one before, or too many records
         were removed
     :raises WrongArgument: the destination holds snapshots, or the source holds none of whole days
+    :raises RequestFailed: somebody was erased meanwhile
     :raises LandingStopped: the comparison was stopped
     :raises OSError: source or destination cannot be read or written
     """
@@ -111,6 +113,7 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
     if pair is None:
         return None
     declared = _declared(order)
+    erased = read_erased(order.destination.read(partitions.ERASED))
     with order.destination.scratch() as scratch:
         files = [
             _fetch(order.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
@@ -121,9 +124,13 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
         records = [name for name in snapshot_schema.names if name != "snapshot_date"]
         found = comparison.changes(files, records, scratch)
         file = scratch / "part.parquet"
+        if erased.tokens:
+            found = (erased.strike(batch, tokens_of(batch))[0] for batch in found)
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
         _check(counts, pair, order.max_removed)
         with order.destination.alone():
+            if erased != read_erased(order.destination.read(partitions.ERASED)):
+                raise RequestFailed("somebody was erased meanwhile; let the task run again")
             receipt = _declare(file, counts, pair, order, declared)
             comparison.raise_if_stopped()
             _publish(file, receipt, order)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mailpartner_provider.emails import SHA256, EmailMode
+from mailpartner_provider.emails import HMAC, SHA256, EmailMode
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.masking import addresses
 from mailpartner_provider.partitions import ERASED
@@ -93,6 +93,18 @@ def read_erased(text: bytes | None) -> Erased:
 def hashes(emails: Sequence[str]) -> list[str]:
     """Give the SHA-256 of each address, as ``email_mode="sha256"`` does."""
     return _HASHES.tokens(map(utf8_text, emails))
+
+
+def tokens_of(batch: pa.RecordBatch) -> list[str]:
+    """Give the token of each row's person; none where addresses were dropped."""
+    names = batch.schema.names
+    if "email" in names:
+        return hashes(batch.column("email").to_pylist())
+    for mode in (SHA256, HMAC):
+        if (column := EmailMode(mode).column) in names:
+            tokens: list[str] = batch.column(column).to_pylist()
+            return tokens
+    return [""] * batch.num_rows
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider import layouts
 from mailpartner_provider.destinations import Destination, digest, naming_the_place
-from mailpartner_provider.emails import HMAC, SHA256, EmailMode
-from mailpartner_provider.erased import Erased, hashes, read_erased
+from mailpartner_provider.emails import HMAC, EmailMode
+from mailpartner_provider.erased import Erased, hashes, read_erased, tokens_of
 from mailpartner_provider.errors import BadData, WrongArgument
+from mailpartner_provider.history import days_with_receipts
 from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
 from mailpartner_provider.partitions import (
     ERASED,
     PARTITION_PREFIX,
-    RECEIPTS,
     REJECTED,
     day_in_name,
     is_partition_file,
@@ -76,12 +76,20 @@ def erase(
     with destination.scratch() as scratch, destination.alone():
         known = read_erased(destination.read(ERASED))
         erased = Erased(now | known.tokens)
-        site = _Site(destination, scratch, erased, bool(hmac_key))
+        site, struck = _Site(destination, scratch, known, bool(hmac_key)), list[Struck]()
+        if known.tokens and erased != known:
+            # Where a kill came between a receipt and its file, only the same people make that file.
+            struck = _strike(site)
+        site = site._replace(erased=erased)
         if erased != known:
             _publish_text(site, erased.to_lines(), ERASED)
-        index = layouts.read_index(destination)
-        partitions = _strike_snapshots(site) if index is None else _strike_days(site, index)
-        return [*partitions, *_strike_quarantine(site)]
+        return [*struck, *_strike(site)]
+
+
+def _strike(site: _Site) -> list[Struck]:
+    index = layouts.read_index(site.destination)
+    partitions = _strike_snapshots(site) if index is None else _strike_days(site, index)
+    return [*partitions, *_strike_quarantine(site)]
 
 
 def _strike_snapshots(site: _Site) -> Iterator[Struck]:
@@ -113,8 +121,8 @@ def _strike_days(site: _Site, index: dict[str, str]) -> Iterator[Struck]:
         "bytes": sum(sizes[name] for name in index if name in sizes),
     }
     # Landings that found the same list declare the same digest.
-    for name in reversed(site.destination.names(RECEIPTS)):
-        if not _update_receipt(site, f"{RECEIPTS}/{name}", before, after):
+    for day in days_with_receipts(site.destination):
+        if not _update_receipt(site, receipt_file(day), before, after):
             return
 
 
@@ -146,7 +154,7 @@ def _strike_file(site: _Site, before: Path, after: Path, uri: str) -> int:
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             for batch in parquet.iter_batches(ROW_GROUP_ROWS):
-                rows, count = site.erased.strike(batch, _tokens(batch))
+                rows, count = site.erased.strike(batch, tokens_of(batch))
                 counts.append(count)
                 yield rows
         except (OSError, ValueError, KeyError, RecursionError):
@@ -159,18 +167,6 @@ def _strike_file(site: _Site, before: Path, after: Path, uri: str) -> int:
         if pq.ParquetFile(after).metadata.num_rows != parquet.metadata.num_rows:
             raise OSError("rows were written, and the file does not hold them")
     return sum(counts)
-
-
-def _tokens(batch: pa.RecordBatch) -> list[str]:
-    """Give the token of each row's person; none where addresses were dropped."""
-    names = batch.schema.names
-    if "email" in names:
-        return hashes(batch.column("email").to_pylist())
-    for mode in (SHA256, HMAC):
-        if (column := EmailMode(mode).column) in names:
-            tokens: list[str] = batch.column(column).to_pylist()
-            return tokens
-    return [""] * batch.num_rows
 
 
 def _strike_quarantine(site: _Site) -> Iterator[Struck]:

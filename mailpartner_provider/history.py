@@ -42,7 +42,7 @@ def read_history(destination: Destination, day: date, partition_by: str = SNAPSH
     standing, previous = standing_receipt(destination, day), _day_before(destination, day)
     newer = None
     if previous is None or partition_by == CREATED:
-        days = _days_with_receipts(destination)
+        days = days_with_receipts(destination)
         newer = next(_receipts(destination, (found for found in days if found > day)), None)
         earlier = (found for found in days if found < day)
         previous = previous or next(_receipts(destination, earlier), None)
@@ -62,8 +62,14 @@ def earlier_receipts(destination: Destination, day: date) -> Iterator[Receipt]:
     """
     if receipt := _day_before(destination, day):
         yield receipt
-    listed = _days_with_receipts(destination)
+    listed = days_with_receipts(destination)
     yield from _receipts(destination, (found for found in listed if (day - found).days > 1))
+
+
+def days_with_receipts(destination: Destination) -> list[date]:
+    """List the days that have a receipt, the newest first."""
+    days = map(partitions.day_in_name, destination.names(partitions.RECEIPTS))
+    return sorted(set(filter(None, days)), reverse=True)
 
 
 def standing_receipt(destination: Destination, day: date) -> Receipt | None:
@@ -84,12 +90,6 @@ def standing_receipt(destination: Destination, day: date) -> Receipt | None:
 
 def _day_before(destination: Destination, day: date) -> Receipt | None:
     return None if day == date.min else standing_receipt(destination, day - timedelta(days=1))
-
-
-def _days_with_receipts(destination: Destination) -> list[date]:
-    """List the days that have a receipt, the newest first."""
-    days = map(partitions.day_in_name, destination.names(partitions.RECEIPTS))
-    return sorted(filter(None, days), reverse=True)
 
 
 def _receipts(destination: Destination, days: Iterable[date]) -> Iterator[Receipt]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import string
+from urllib.parse import unquote
 
-_WORD = re.compile(r"[^\s<>\"'(),;:]+")
+_WORD = re.compile(r"(?:[^\s<>\"'(),;:]|(?<=\w)'(?=\w))+")
 # As it is, in URLs (also one inside another), HTML and JSON, and in East Asian widths.
-_AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40)|&commat|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
+_AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40);?|&commat;?|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@\w+(?:[.-]+\w+)*")
+_AROUND = f"{string.punctuation}…«»“”‘’"
 
 
 def masked(text: str) -> str:
@@ -16,8 +20,13 @@ def masked(text: str) -> str:
 
 
 def addresses(text: str) -> list[str]:
-    """List the words of a text that look like addresses."""
-    return [word for word in _WORD.findall(text) if _AT.search(word)]
+    """List what may be addresses in a text, as they stand and without what is around them."""
+    plain = _AT.sub("@", unquote(text))
+    if "@" not in plain:
+        return []
+    words = [word for word in _WORD.findall(f"{text} {plain}") if _AT.search(word)]
+    found = [*words, *_ADDRESS.findall(plain)]
+    return [*found, *(each.strip(_AROUND) for each in found)]
 
 
 def without_addresses(text: str) -> str:

@@ -14,6 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpartner_provider.changes import Order as ChangesOrder
+from mailpartner_provider.changes import land_changes
+from mailpartner_provider.comparison import Comparison
 from mailpartner_provider.destinations import LocalFolder
 from mailpartner_provider.erasure import erase
 from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
@@ -112,6 +115,19 @@ class TestSnapshots:
             assert before[day]["sha256"] == file.sha256_before
             assert after["sha256"] == file.sha256_after
             assert before[day] | {"sha256": after["sha256"], "bytes": after["bytes"]} == after
+
+    @pytest.mark.parametrize(
+        "note", [f"Ask {ZOE}.", f"https://x.example/?mail={ZOE}&x=1"], ids=["sentence", "link"]
+    )
+    def test_named_in_a_text(self, api, lake, note):
+        """Whoever else's fields name her lose them, whatever stands around her address."""
+        api.unsubscribes = [{**THREE[0], "note": note}]
+        land(lake)
+
+        (struck,) = erased(lake)
+
+        assert 1 == struck.records
+        assert_gone(lake)
 
     def test_quarantine(self, two_days):
         """Of a quarantined record that names her only a token stays; others stay."""
@@ -321,6 +337,14 @@ class TestDaysOfOptOut:
 
         assert (0, False) == (receipt["partitions_written"], receipt["changed"])
 
+    def test_foreign_receipt(self, landed):
+        """A foreign file among the receipts does not keep them from following."""
+        (landed / "_receipts/notes").write_text("mine")
+
+        erased(landed)
+
+        assert not land(landed, partition_by="created")["changed"]
+
     @pytest.mark.parametrize("steps", range(6))
     def test_killed(self, landed, steps):
         """A kill at any step is mended by erasing again, and by the next landing."""
@@ -350,6 +374,17 @@ class TestKilled:
         assert_gone(two_days)
         assert_receipts(two_days, YESTERDAY, TODAY)
         assert not list(two_days.glob(".mailpartner-landing-*"))
+
+    @pytest.mark.parametrize("steps", range(6))
+    def test_killed_before_others(self, two_days, steps):
+        """To erase somebody else finishes it too, and each receipt is that of its file."""
+        kill(erased, two_days, steps)
+
+        erased(two_days, "anne@example.com")
+
+        assert_receipts(two_days, YESTERDAY, TODAY)
+        if steps:
+            assert_gone(two_days)
 
     def test_tokens_come_first(self, two_days):
         """After a kill right behind the tokens, no landing brings her back."""
@@ -387,6 +422,31 @@ class TestChanges:
 
         assert_gone(feed)
         assert_receipts(feed, TODAY)
+
+    def test_feed_first(self, two_days, tmp_path):
+        """Once she is erased from a feed, no landing there brings her back from the source."""
+        feed = tmp_path / "changes"
+        erased(feed)
+
+        tell(two_days, feed)
+
+        assert_gone(feed)
+        assert_receipts(feed, TODAY)
+
+    def test_feed_meanwhile(self, two_days, tmp_path):
+        """Changes that were being told while she was erased are not landed."""
+        feed = tmp_path / "changes"
+
+        class Erasing(LocalFolder):
+            def alone(self):
+                erased(two_days)
+                erased(feed)
+                return super().alone()
+
+        with pytest.raises(RequestFailed, match="erased meanwhile"):
+            land_changes(ChangesOrder(TODAY, LocalFolder(two_days), Erasing(feed)), Comparison())
+
+        assert ["_erased.jsonl"] == list(files(feed))
 
 
 class TestTrouble:
@@ -433,9 +493,11 @@ class TestTrouble:
 
 
 class TestCommand:
-    def run(self, *arguments, people=f"{ZOE}\n\n  anne@example.com \n"):
+    def run(self, *arguments, people=f"{ZOE}\n\n  anne@example.com \n", encoding="utf-8"):
         command = [sys.executable, "-m", "mailpartner_provider", *map(str, arguments)]
-        return subprocess.run(command, input=people, capture_output=True, text=True)
+        return subprocess.run(
+            command, input=people, capture_output=True, text=True, encoding=encoding
+        )
 
     def test_report(self, two_days, tmp_path):
         """The command erases from each destination, and says what it replaced, not whom."""
@@ -445,7 +507,7 @@ class TestCommand:
         done = self.run("erase", two_days, feed)
 
         assert 0 == done.returncode, done.stderr
-        text = done.stdout[done.stdout.index("{") :]
+        text = done.stdout[done.stdout.index("{\n") :]
         first, end = json.JSONDecoder().raw_decode(text)
         second = json.loads(text[end:])
         assert (2, 3) == (first["people"], len(first["files"]))
@@ -466,7 +528,22 @@ class TestCommand:
 
         assert (1, 0) == (failed.returncode, done.returncode)
         assert "Not erased: " in failed.stderr and "--mailpartner-conn-id" in failed.stderr
-        assert 1 == len(json.loads(done.stdout[done.stdout.index("{") :])["files"])
+        assert 1 == len(json.loads(done.stdout[done.stdout.index("{\n") :])["files"])
+
+    def test_byte_order_mark(self, two_days):
+        """A byte order mark before the first address, as Windows puts it, is no part of it."""
+        done = self.run("erase", two_days, people=f"\ufeff{ZOE}\r\n")
+
+        assert 0 == done.returncode, done.stderr
+        assert_gone(two_days)
+
+    def test_encoding(self, lake):
+        """Addresses that are not UTF-8 would find nobody: they are refused, and not shown."""
+        done = self.run("erase", lake, people="björn@example.com\n", encoding="latin-1")
+
+        assert (2, False) == (done.returncode, lake.exists())
+        assert "not UTF-8" in done.stderr
+        assert "example.com" not in done.stderr
 
     def test_nobody(self, lake):
         """Without an address nothing is done."""
