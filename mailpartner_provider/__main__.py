@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import redirect_stdout
 from datetime import datetime, timezone
 
-from mailpartner_provider.errors import MailPartnerError
+from mailpartner_provider.errors import MailPartnerError, WrongArgument
+from mailpartner_provider.partitions import RECEIPTS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,13 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
     emails = [line.strip() for line in text.split("\n") if line.strip()]
     if not emails:
         command.error("no address came by standard input")
-    try:
-        for destination in chosen.destinations:
-            report = _erase(destination, emails, chosen.mailpartner_conn_id)
-            print(json.dumps(report, indent=2), flush=True)
-    except (MailPartnerError, OSError) as error:
-        print(f"Not erased: {error}", file=sys.stderr)
-        return 1
+    reports = sys.stdout
+    with redirect_stdout(sys.stderr):  # where Airflow's log belongs
+        try:
+            for destination in chosen.destinations:
+                report = _erase(destination, emails, chosen.mailpartner_conn_id)
+                print(json.dumps(report, indent=2), file=reports, flush=True)
+        except (MailPartnerError, OSError) as error:
+            print(f"Not erased: {error}", file=sys.stderr)
+            return 1
     return 0
 
 
@@ -46,6 +50,8 @@ def _erase(destination: str, emails: list[str], conn_id: str | None) -> dict[str
 
     hmac_key = MailPartnerHook(conn_id).email_hmac_key() if conn_id else None
     place, erased_at = open_destination(destination), datetime.now(timezone.utc)
+    if not place.names(RECEIPTS):
+        raise WrongArgument(f"nothing has been landed in {place.uri('')}")
     struck = erase(place, emails, hmac_key, erased_at)
     return {
         "destination": place.uri(""),

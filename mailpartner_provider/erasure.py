@@ -103,27 +103,41 @@ def _strike_snapshots(site: _Site) -> Iterator[Struck]:
         yield struck
 
 
-def _strike_days(site: _Site, index: dict[str, str]) -> Iterator[Struck]:
-    """Replace the files of days of opt-out; the index does without each as long as it takes."""
-    before, settled = layouts.digest_of_all(index.values()), dict(index)
-    for name, file, struck in _strike_partitions(site):
-        if settled.pop(name, None):
-            _publish_index(site, settled)
-            index[name] = struck.sha256_after
-        site.destination.publish(file, name)
-        yield struck
-    if settled == index:
-        return
-    _publish_index(site, index)
-    sizes = site.destination.sizes(PARTITION_PREFIX)
-    after = {
-        "sha256": layouts.digest_of_all(index.values()),
-        "bytes": sum(sizes[name] for name in index if name in sizes),
+def _strike_days(site: _Site, index: dict[str, str]) -> list[Struck]:
+    """Replace the files of days of opt-out; the index does without them as long as it takes."""
+    files: dict[str, Path] = {}
+    struck = []
+    for name, file, replaced in _strike_partitions(site):
+        files[name] = file.rename(site.scratch / f"{len(files)}.parquet")
+        struck.append(replaced)
+    settled = _digests(site.destination, index) | {
+        name: digest(file) for name, file in files.items()
     }
+    if settled == index:
+        return []
+    sizes = site.destination.sizes(PARTITION_PREFIX)
+    sizes |= {name: file.stat().st_size for name, file in files.items()}
+    after = {
+        "sha256": layouts.digest_of_all(settled.values()),
+        "bytes": sum(sizes.get(name, 0) for name in settled),
+    }
+    before = layouts.digest_of_all(index.values())
     # Landings that found the same list declare the same digest.
     for day in days_with_receipts(site.destination):
         if not _update_receipt(site, receipt_file(day), before, after):
-            return
+            break
+    _publish_index(site, {name: index[name] for name in index.keys() - files.keys()})
+    for name, file in files.items():
+        site.destination.publish(file, name)
+    _publish_index(site, settled)
+    return struck
+
+
+def _digests(destination: Destination, index: dict[str, str]) -> dict[str, str]:
+    """Give the digests of what stands, also of what a kill has left out of the index."""
+    names = filter(is_partition_file, destination.sizes(PARTITION_PREFIX))
+    digests = {name: index.get(name) or destination.digest(name) for name in names}
+    return {name: sha256 for name, sha256 in digests.items() if sha256}
 
 
 def _strike_partitions(site: _Site) -> Iterator[tuple[str, Path, Struck]]:
@@ -189,10 +203,10 @@ def _strike_quarantine(site: _Site) -> Iterator[Struck]:
 
 
 def _update_receipt(site: _Site, name: str, sha256: str, members: dict[str, Any]) -> bool:
-    """Have a receipt that declares a digest declare something else; say whether there was one."""
+    """Have a receipt that declares a digest declare something else; say whether it does so now."""
     try:
         receipt = json.loads(site.destination.read(name) or b"")
-        declares = receipt["sha256"] == sha256
+        declares = receipt["sha256"] in (sha256, members["sha256"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return False  # not the receipt of a landing
     if declares:

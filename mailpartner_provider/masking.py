@@ -6,7 +6,8 @@ import re
 import string
 from urllib.parse import unquote
 
-_WORD = re.compile(r"(?:[^\s<>\"'(),;:]|(?<=\w)'(?=\w))+")
+# A quoted text before an at sign is the quoted part of an address.
+_WORD = re.compile(r"(?:\"[^\"]*\"(?=@)|[^\s<>\"'(),;:]|(?<=\w)'(?=\w))+")
 # As it is, in URLs (also one inside another), HTML and JSON, and in East Asian widths.
 _AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40);?|&commat;?|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@\w+(?:[.-]+\w+)*")

@@ -347,13 +347,13 @@ class TestDaysOfOptOut:
 
     @pytest.mark.parametrize("steps", range(6))
     def test_killed(self, landed, steps):
-        """A kill at any step is mended by erasing again, and by the next landing."""
+        """A kill at any step is mended by erasing again, so that a landing finds nothing to do."""
         kill(erased, landed, steps)
 
         erased(landed)
-        land(landed, partition_by="created")
 
         assert_gone(landed)
+        assert receipt_of(landed)["sha256"] == receipt_of(landed, YESTERDAY)["sha256"]
         assert not land(landed, partition_by="created")["changed"]
         index = json.loads((landed / "_partitions.json").read_text())
         for name, sha256 in index.items():
@@ -507,9 +507,8 @@ class TestCommand:
         done = self.run("erase", two_days, feed)
 
         assert 0 == done.returncode, done.stderr
-        text = done.stdout[done.stdout.index("{\n") :]
-        first, end = json.JSONDecoder().raw_decode(text)
-        second = json.loads(text[end:])
+        first, end = json.JSONDecoder().raw_decode(done.stdout)
+        second = json.loads(done.stdout[end:])
         assert (2, 3) == (first["people"], len(first["files"]))
         assert feed.as_uri() + "/" == second["destination"].rstrip("/") + "/"
         assert_gone(two_days)
@@ -528,7 +527,7 @@ class TestCommand:
 
         assert (1, 0) == (failed.returncode, done.returncode)
         assert "Not erased: " in failed.stderr and "--mailpartner-conn-id" in failed.stderr
-        assert 1 == len(json.loads(done.stdout[done.stdout.index("{\n") :])["files"])
+        assert 1 == len(json.loads(done.stdout)["files"])
 
     def test_byte_order_mark(self, two_days):
         """A byte order mark before the first address, as Windows puts it, is no part of it."""
@@ -544,6 +543,15 @@ class TestCommand:
         assert (2, False) == (done.returncode, lake.exists())
         assert "not UTF-8" in done.stderr
         assert "example.com" not in done.stderr
+
+    def test_nowhere(self, two_days):
+        """Where nothing has been landed nobody can be erased: the place is a misspelt one."""
+        place = two_days.with_name("unsubscribers")
+
+        done = self.run("erase", place)
+
+        assert (1, False) == (done.returncode, place.exists())
+        assert f"nothing has been landed in file://{place}" in done.stderr
 
     def test_nobody(self, lake):
         """Without an address nothing is done."""

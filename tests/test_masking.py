@@ -22,6 +22,7 @@ LONG = 300_000
         ("a@b@c", "***"),
         ("@", "***"),
         ("zoe@", "***"),
+        ('"zoe m"@example.com', "***"),
         ("@example.com", "***"),
         ("zoe\x00@example.com", "***"),
         ("a\ud800b\x00c\x1bd\u2028e\u202ef", "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf"),
