@@ -79,6 +79,12 @@ def runs_of(dag: DAG) -> list[Run]:
     ]
 
 
+def links_of(run: Run, task_id: str) -> dict[str, str | None]:
+    """Ask for the links of a task as Airflow's pages do: of the DAG as its database has it."""
+    task = _saved(run.dag_run.dag_id).get_task(task_id)
+    return {name: task.get_extra_links(run.tasks[task_id], name) for name in task.extra_links}
+
+
 def load(file: Path) -> DAG:
     """Read the one DAG of a file."""
     (dag,) = _bag(file).dags.values()
@@ -128,6 +134,11 @@ if AIRFLOW < (3,):
         bag.sync_to_db()
         _dags[dag.dag_id] = dag
 
+    def _saved(dag_id: str) -> Any:
+        from airflow.models.serialized_dag import SerializedDagModel
+
+        return SerializedDagModel.get_dag(dag_id)
+
     def _run_task(key: Any) -> None:
         session = settings.Session()
         task = session.query(TaskInstance).filter(TaskInstance.filter_for_tis([key])).one()
@@ -155,6 +166,11 @@ else:
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "dags-folder", None)
         _dags[dag.dag_id] = dag
+
+    def _saved(dag_id: str) -> Any:
+        from airflow.models.serialized_dag import SerializedDagModel
+
+        return SerializedDagModel.get_dag(dag_id)
 
     def _run_task(task: Any) -> None:
         from airflow.sdk.execution_time.supervisor import run_task_in_process
