@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
 PREFIX = "/mailpartner"
+AIRFLOW = get_base_airflow_version_tuple()
 
 
 class LandedPartitionLink(BaseOperatorLink):
@@ -27,18 +28,21 @@ class LandedPartitionLink(BaseOperatorLink):
         receipt = XCom.get_value(ti_key=ti_key, key="return_value")
         if not receipt:
             return ""
-        if AIRFLOW_V_3_1_PLUS:
-            # Of changes, the snapshot is what the page lists, and its receipt says more.
-            uri = receipt.get("source_uri") or receipt["uri"]
-            asked = urlencode({"uri": uri, "day": receipt["snapshot_date"]})
-            return f"{page_path()}?{asked}"
-        return console_url(receipt["uri"])
+        if AIRFLOW < (3, 1):
+            return console_url(receipt["uri"])
+        # Of changes, the page lists the snapshot that they tell.
+        return landing_path(receipt.get("source_uri") or receipt["uri"], receipt["snapshot_date"])
 
 
 def page_path() -> str:
     """Give the path of the page, wherever this Airflow is mounted."""
-    root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    return f"{root}{PREFIX}/"
+    return f"{_root()}{PREFIX}/"
+
+
+def landing_path(uri: str, day: str) -> str:
+    """Give the path of a landing on the page; within Airflow's own pages, where these allow it."""
+    frame = f"{_root()}/plugin{PREFIX}" if AIRFLOW >= (3, 3) else ""
+    return f"{frame}{page_path()}?{urlencode({'uri': uri, 'day': day})}"
 
 
 def console_url(uri: str) -> str:
@@ -49,3 +53,7 @@ def console_url(uri: str) -> str:
         return ""
     kind, end = ("object", "") if key.endswith(".parquet") else ("buckets", "/")
     return f"https://console.aws.amazon.com/s3/{kind}/{bucket}?prefix={quote(key)}{end}"
+
+
+def _root() -> str:
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailpartner_provider.operators.links import console_url, page_path
+from mailpartner_provider.operators.links import console_url, landing_path, page_path
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.testing import faults
 from tests.airflow.conftest import NOON, dag_of
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("database", "api")
 before_pages = pytest.mark.skipif(AIRFLOW >= (3, 1), reason="there is a page to lead to")
 with_pages = pytest.mark.skipif(AIRFLOW < (3, 1), reason="there is no page to lead to")
 
+FRAME = "/plugin/mailpartner" if AIRFLOW >= (3, 3) else ""
 NAME = "Landed partition"
 QUOTED = f"dt%3D{TODAY}%2Fpart-00000.parquet&day={TODAY}"
 
@@ -32,7 +33,7 @@ def test_to_the_page(lake, tmp_path):
     run = run_by_hand(dag_of(operator(lake), changes), NOON)
 
     root = str(lake).replace("/", "%2F")
-    link = {NAME: f"/mailpartner/?uri=file%3A%2F%2F{root}%2F{QUOTED}"}
+    link = {NAME: f"{FRAME}/mailpartner/?uri=file%3A%2F%2F{root}%2F{QUOTED}"}
     assert [link, link] == [links_of(run, task_id) for task_id in ("land", "tell")]
 
 
@@ -42,6 +43,9 @@ def test_mounted_elsewhere(monkeypatch):
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.com/airflow/")
 
     assert "/airflow/mailpartner/" == page_path()
+    landing = landing_path("file:///lake", "2026-11-22")
+    frame = f"/airflow{FRAME}" if FRAME else ""
+    assert f"{frame}/airflow/mailpartner/?uri=file%3A%2F%2F%2Flake&day=2026-11-22" == landing
 
 
 @before_pages
