@@ -56,4 +56,5 @@ def console_url(uri: str) -> str:
 
 
 def _root() -> str:
-    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+    base_url: str = conf.get("api", "base_url", fallback="")
+    return urlsplit(base_url).path.rstrip("/")

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import psutil
 import requests
@@ -20,6 +21,13 @@ import requests
 PROJECT = Path(__file__).parents[2]
 CONSTRAINTS = PROJECT / "constraints" / "airflow-3.3.txt"
 PATIENCE_SECONDS = 120
+
+
+class Account(NamedTuple):
+    """Where the API is, and the key to it."""
+
+    url: str
+    key: str
 
 
 class Site(NamedTuple):
@@ -44,14 +52,14 @@ def build_environment(folder: Path) -> Path:
 
 
 @contextmanager
-def stand_in(programs: Path, count: int) -> Iterator[tuple[str, str]]:
-    """Serve a made-up list as the README says; give the URL and the key."""
+def stand_in(programs: Path, count: int) -> Iterator[Account]:
+    """Serve a made-up list, as a user does by hand."""
     command = [programs / "python", "-m", "mailpartner_provider.testing", "--count", str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             export = process.stdout.readline()
             connection = json.loads(export.partition("=")[2].strip().strip("'"))
-            yield connection["host"], connection["password"]
+            yield Account(connection["host"], connection["password"])
         finally:
             process.terminate()
 
@@ -59,12 +67,32 @@ def stand_in(programs: Path, count: int) -> Iterator[tuple[str, str]]:
 @contextmanager
 def standalone(programs: Path, folder: Path) -> Iterator[Site]:
     """Run `airflow standalone` on free ports of loopback until it has been looked at."""
-    home, lake = folder / "home", folder / "lake"
+    home, log = folder / "home", folder / "standalone.log"
     home.mkdir()
-    site_packages = next((programs.parent / "lib").glob("python*/site-packages"))
+    with TemporaryDirectory(prefix="lake-") as lake, log.open("w") as output:
+        settings = _settings(programs, home, lake)
+        url = settings["AIRFLOW__API__BASE_URL"]
+        process = subprocess.Popen(
+            [programs / "airflow", "standalone"],
+            env={name: str(value) for name, value in settings.items()},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_heed_interrupts,
+        )
+        try:
+            _wait_until_healthy(url, process, log)
+            passwords = (home / "simple_auth_manager_passwords.json.generated").read_text()
+            yield Site(url, json.loads(passwords)["admin"], Path(lake))
+        finally:
+            _stop(process)
+
+
+def _settings(programs: Path, home: Path, lake: str) -> dict[str, Any]:
+    (site_packages,) = (programs.parent / "lib").glob("python*/site-packages")
     port, *log_ports = _free_ports(3)
     url = f"http://127.0.0.1:{port}"
-    settings = {
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")},
         "PATH": f"{programs}:{os.environ['PATH']}",
         "AIRFLOW_HOME": home,
@@ -81,20 +109,6 @@ def standalone(programs: Path, folder: Path) -> Iterator[Site]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": log_ports[0],
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": log_ports[1],
     }
-    with ExitStack() as stack:
-        log = stack.enter_context((folder / "standalone.log").open("w"))
-        process = subprocess.Popen(
-            [programs / "airflow", "standalone"],
-            env={name: str(value) for name, value in settings.items()},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_heed_interrupts,
-        )
-        stack.callback(_stop, process)
-        _wait_until_healthy(url, process, folder / "standalone.log")
-        passwords = (home / "simple_auth_manager_passwords.json.generated").read_text()
-        yield Site(url, json.loads(passwords)["admin"], lake)
 
 
 def _heed_interrupts() -> None:
@@ -107,7 +121,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     _, alive = psutil.wait_procs([*family, process], timeout=20)
     for each in alive:
-        each.kill()
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
