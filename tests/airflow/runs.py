@@ -19,6 +19,7 @@ from airflow import __version__, settings
 from airflow.executors.base_executor import BaseExecutor
 from airflow.jobs.job import Job, run_job
 from airflow.models import DagRun, TaskInstance
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils.state import State
 
@@ -81,7 +82,7 @@ def runs_of(dag: DAG) -> list[Run]:
 
 def links_of(run: Run, task_id: str) -> dict[str, str | None]:
     """Ask for the links of a task as Airflow's pages do: of the DAG as its database has it."""
-    task = _saved(run.dag_run.dag_id).get_task(task_id)
+    task = SerializedDagModel.get_dag(run.dag_run.dag_id).get_task(task_id)
     return {name: task.get_extra_links(run.tasks[task_id], name) for name in task.extra_links}
 
 
@@ -134,11 +135,6 @@ if AIRFLOW < (3,):
         bag.sync_to_db()
         _dags[dag.dag_id] = dag
 
-    def _saved(dag_id: str) -> Any:
-        from airflow.models.serialized_dag import SerializedDagModel
-
-        return SerializedDagModel.get_dag(dag_id)
-
     def _run_task(key: Any) -> None:
         session = settings.Session()
         task = session.query(TaskInstance).filter(TaskInstance.filter_for_tis([key])).one()
@@ -166,11 +162,6 @@ else:
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "dags-folder", None)
         _dags[dag.dag_id] = dag
-
-    def _saved(dag_id: str) -> Any:
-        from airflow.models.serialized_dag import SerializedDagModel
-
-        return SerializedDagModel.get_dag(dag_id)
 
     def _run_task(task: Any) -> None:
         from airflow.sdk.execution_time.supervisor import run_task_in_process

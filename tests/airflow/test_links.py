@@ -67,13 +67,14 @@ def test_to_a_folder(lake):
     assert [] == [link for link in links_of(run, "land").values() if link]
 
 
-def test_nothing_landed(api, lake):
-    """A task that landed nothing has no link."""
+def test_nothing_landed(api, lake, log):
+    """A task that landed nothing has no link, and its log does not complain of that."""
     api.script(faults.refusing())
 
     run = run_by_hand(dag_of(operator(lake)), NOON)
 
     assert "failed" == run.states["land"]
+    assert "operator extra link" not in log()
     assert [] == [link for link in links_of(run, "land").values() if link]
 
 
