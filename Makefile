@@ -13,7 +13,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines crash secrecy fuzz soak check bench plots constraints clean
+.PHONY: help demo test test-engines test-ui crash secrecy fuzz soak check bench plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,10 @@ test-engines: $(VENV)/ready  ## read and load what was landed with many engines;
 	  || { echo 'Needs PostgreSQL: apt-get install postgresql'; exit 1; }
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
+
+test-ui: $(VENV)/ready  ## use Airflow's pages in a browser, and keep pictures in .ui; needs Chromium
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group ui
+	$(RUN) -m pytest -m ui
 
 crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
 	$(RUN) -m pytest tests/crash -m 'crash or not crash'
@@ -65,7 +69,7 @@ constraints/%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | .venv-uv/bin/uv pip compile --quiet --upgrade \
 	  --universal --python-version 3.10 --no-annotate \
 	  --custom-compile-command 'make constraints' \
-	  --extra s3 --group test --group check --group bench --group engines --group fuzz \
+	  --extra s3 --group test --group check --group bench --group engines --group fuzz --group ui \
 	  --constraint /dev/stdin pyproject.toml --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
@@ -80,4 +84,4 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands made
-	rm -rf .venv-* .bench .demo .fuzz dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo .fuzz .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider import __version__, history, partitions
+from mailpartner_provider import history, partitions
 from mailpartner_provider.comparison import Comparison
 from mailpartner_provider.destinations import Destination, digest, naming_the_place
 from mailpartner_provider.erased import read_erased, tokens_of
 from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
 from mailpartner_provider.landing import Origin
 from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
-from mailpartner_provider.receipts import LIVE, RECEIPT_VERSION, Receipt
+from mailpartner_provider.receipts import CHANGES_DATASET, LIVE, ChangesReceipt, Receipt
 
-DATASET = "mailpartner.unsubscribe_changes"
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
 
 
@@ -40,46 +38,6 @@ class Order(NamedTuple):
     destination: Destination
     max_removed: float | None = 0.5
     origin: Origin = Origin()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChangesReceipt:
-    """One landing of changes, as XCom, asset events and ``_receipts/`` carry it.
-
-    ``rows`` = ``added`` + ``removed`` + ``changed_records``. ``changed`` says, as in the receipt of
-    a snapshot, whether it is another file than the day's last receipt declared.
-    """
-
-    snapshot_date: str
-    previous_snapshot_date: str | None
-    status: str
-    uri: str
-    rows: int
-    added: int
-    removed: int
-    changed_records: int
-    bytes: int
-    sha256: str
-    changed: bool
-    source_uri: str
-    source_sha256: str
-    previous_uri: str | None
-    previous_sha256: str | None
-    email_mode: str
-    dag_id: str | None
-    task_id: str | None
-    run_id: str | None
-    receipt_version: int = RECEIPT_VERSION
-    dataset: str = DATASET
-    provider_version: str = __version__
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give a flat dict of strings, numbers, booleans and nulls."""
-        return asdict(self)
-
-    def to_json(self) -> str:
-        """Write the receipt as the text of its file."""
-        return json.dumps(self.as_dict(), indent=2) + "\n"
 
 
 class _Pair(NamedTuple):
@@ -173,7 +131,7 @@ def _declared(order: Order) -> str | None:
         dataset, sha256 = receipt["dataset"], receipt["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None  # not the receipt of a landing
-    if dataset != DATASET:
+    if dataset != CHANGES_DATASET:
         raise WrongArgument(
             f"destination: {order.destination.uri('')} holds {dataset}; changes need a folder of "
             "their own"

@@ -50,6 +50,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": HOOK_NAME, "python-modules": [hooks]}],
         "operators": [{"integration-name": HOOK_NAME, "python-modules": operators}],
+        "extra-links": ["mailpartner_provider.operators.links.LandedPartitionLink"],
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,

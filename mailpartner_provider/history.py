@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from mailpartner_provider import partitions
 from mailpartner_provider.destinations import Destination
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.layouts import CREATED, SNAPSHOT
-from mailpartner_provider.receipts import Receipt, read_receipt
+from mailpartner_provider.receipts import ChangesReceipt, Receipt, read_any_receipt, read_receipt
 
 log = logging.getLogger(__name__)
+
+_Kind = TypeVar("_Kind", bound=Receipt | ChangesReceipt)
 
 
 class History(NamedTuple):
@@ -72,14 +75,25 @@ def days_with_receipts(destination: Destination) -> list[date]:
     return sorted(set(filter(None, days)), reverse=True)
 
 
+def newest_receipts(destination: Destination, count: int) -> list[Receipt | ChangesReceipt]:
+    """Read the last so many receipts, of snapshots or of changes, the newest first."""
+    days = days_with_receipts(destination)
+    found = (_standing(destination, day, read_any_receipt) for day in days)
+    return list(islice(filter(None, found), count))
+
+
 def standing_receipt(destination: Destination, day: date) -> Receipt | None:
     """Read the receipt of a day; one that cannot be read is reported, and none."""
+    return _standing(destination, day, read_receipt)
+
+
+def _standing(destination: Destination, day: date, read: Callable[[bytes], _Kind]) -> _Kind | None:
     name = partitions.receipt_file(day)
     text = destination.read(name)
     if text is None:
         return None
     try:
-        receipt = read_receipt(text)
+        receipt = read(text)
         if receipt.snapshot_date != day.isoformat():
             raise ValueError(f"it is the receipt of {receipt.snapshot_date}")
         return receipt

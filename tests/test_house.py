@@ -22,6 +22,8 @@ PURE = [
     "erased.py",
     "errors.py",
     "masking.py",
+    "overview.py",
+    "page.py",
     "partitions.py",
     "receipts.py",
     "records.py",
@@ -42,8 +44,8 @@ def imported(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_airflow(module):
-    """Airflow is known only to hooks, operators and compat."""
-    if not module.startswith(("hooks/", "operators/")) and module != "compat.py":
+    """Airflow is known only to hooks, operators, its plugin and compat."""
+    if not module.startswith(("hooks/", "operators/")) and module not in ("compat.py", "plugin.py"):
         assert "airflow" not in imported(module)
 
 
@@ -90,6 +92,19 @@ before = set(sys.modules)
 import mailpartner_provider.operators.{operator}
 loaded = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 assert not loaded & {{"duckdb", "pyarrow", "pandas", "requests", "numpy", "tenacity"}}, loaded
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_plugin_is_light():
+    """Airflow, which loads plugins in every process, loads nothing heavy with this one."""
+    script = """
+import sys
+from airflow.providers.common.compat.sdk import AirflowPlugin, BaseOperatorLink, XCom, conf
+before = set(sys.modules)
+import mailpartner_provider.plugin
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+assert not loaded & {"fastapi", "fsspec", "jinja2", "pyarrow", "pandas", "requests"}, loaded
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailpartner_provider import __version__
-from mailpartner_provider.receipts import Receipt, read_receipt
+from mailpartner_provider.receipts import ChangesReceipt, Receipt, read_any_receipt, read_receipt
 from tests.plain import STEADY
 
 RECEIPT = Receipt(
@@ -38,6 +38,25 @@ RECEIPT = Receipt(
     dag_id="unsubscribes",
     task_id="land_unsubscribes",
     run_id="scheduled__2026-11-22T04:00:00+00:00",
+)
+CHANGES = ChangesReceipt(
+    snapshot_date="2026-11-22",
+    previous_snapshot_date="2026-11-21",
+    status="live",
+    uri="file:///lake/changes/dt=2026-11-22/part-00000.parquet",
+    rows=5,
+    added=4,
+    removed=1,
+    changed_records=0,
+    bytes=1234,
+    sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    changed=True,
+    source_uri=RECEIPT.uri,
+    source_sha256=RECEIPT.sha256,
+    previous_sha256=None,
+    dag_id=None,
+    task_id=None,
+    run_id=None,
 )
 MEMBERS = {
     *("receipt_version", "dataset", "snapshot_date", "status", "partition_by", "uri", "rows"),
@@ -125,3 +144,13 @@ def test_unreadable(unreadable):
     """What is no receipt is a ValueError, and nothing else."""
     with pytest.raises(ValueError):
         read_receipt(unreadable)
+
+
+def test_of_either_kind():
+    """A receipt of changes comes back where both kinds may lie, and is never a snapshot's."""
+    assert CHANGES == read_any_receipt(CHANGES.to_json().encode())
+    assert RECEIPT == read_any_receipt(RECEIPT.to_json().encode())
+    with pytest.raises(ValueError, match="not a receipt"):
+        read_receipt(CHANGES.to_json().encode())
+    with pytest.raises(ValueError, match="not a receipt"):
+        read_any_receipt(b"{}")

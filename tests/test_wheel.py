@@ -52,10 +52,11 @@ def airflow(shipped: Path, home: Path, *command: str) -> str:
 
 
 def test_content(wheel):
-    """The wheel has the package, its types, its licence and the examples; not the tests."""
+    """The wheel has the package, its types, page, licence and examples; not the tests."""
     names = zipfile.ZipFile(wheel).namelist()
 
     assert "mailpartner_provider/py.typed" in names
+    assert "mailpartner_provider/page.html" in names
     assert "mailpartner_provider/example_dags/mailpartner_daily_s3.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {"mailpartner_provider"} == {

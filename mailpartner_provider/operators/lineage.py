@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from mailpartner_provider.changes import ChangesReceipt, changes_schema
+from mailpartner_provider.changes import changes_schema
 from mailpartner_provider.emails import EmailMode
 from mailpartner_provider.layouts import CREATED
-from mailpartner_provider.receipts import Receipt
+from mailpartner_provider.receipts import ChangesReceipt, Receipt
 from mailpartner_provider.splitting import created_schema
 from mailpartner_provider.staging import snapshot_schema
 from mailpartner_provider.stream import CALL

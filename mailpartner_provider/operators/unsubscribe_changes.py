@@ -13,13 +13,15 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from mailpartner_provider.errors import MailPartnerError, WrongArgument, without_variables
+from mailpartner_provider.operators.links import LandedPartitionLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from mailpartner_provider.changes import ChangesReceipt, Order
+    from mailpartner_provider.changes import Order
     from mailpartner_provider.comparison import Comparison
+    from mailpartner_provider.receipts import ChangesReceipt
 
 
 class UnsubscribeChangesOperator(BaseOperator):
@@ -50,6 +52,7 @@ class UnsubscribeChangesOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("source", "destination", "snapshot_date")
+    operator_extra_links = (LandedPartitionLink(),)
     ui_color = "#e4f0e8"
 
     def __init__(

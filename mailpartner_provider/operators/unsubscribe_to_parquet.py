@@ -21,6 +21,7 @@ from mailpartner_provider.errors import (
     WrongArgument,
     without_variables,
 )
+from mailpartner_provider.operators.links import LandedPartitionLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -67,6 +68,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("destination", "snapshot_date", "mailpartner_conn_id")
+    operator_extra_links = (LandedPartitionLink(),)
     ui_color = "#e4f0e8"
     progress_seconds = 5.0
 

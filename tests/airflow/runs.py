@@ -20,6 +20,7 @@ from airflow import __version__, settings
 from airflow.executors.base_executor import BaseExecutor
 from airflow.jobs.job import Job, run_job
 from airflow.models import DagModel, DagRun, TaskInstance
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils.state import State
 
@@ -81,6 +82,12 @@ def runs_of(dag: DAG) -> list[Run]:
         Run(dag_run, {task.task_id: task for task in dag_run.get_task_instances()})
         for dag_run in DagRun.find(dag_id=dag.dag_id)
     ]
+
+
+def links_of(run: Run, task_id: str) -> dict[str, str | None]:
+    """Ask for the links of a task as Airflow's pages do: of the DAG as its database has it."""
+    task = SerializedDagModel.get_dag(run.dag_run.dag_id).get_task(task_id)
+    return {name: task.get_extra_links(run.tasks[task_id], name) for name in task.extra_links}
 
 
 def load(file: Path) -> DAG:

@@ -1,0 +1,90 @@
+"""What receipts say at a glance: landed today or not, and how the list has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from mailpartner_provider.partitions import day_of
+from mailpartner_provider.receipts import ChangesReceipt, Receipt
+
+LANDED, DUE, LATE = "landed", "due", "late"
+
+
+class Landing(NamedTuple):
+    """One day of a destination, compared with the snapshot before it, if there is one.
+
+    ``added`` and ``removed`` are known where changes were landed too. ``observed_at`` is in the
+    destination's zone.
+    """
+
+    day: date
+    status: str
+    rows: int
+    net: int | None
+    added: int | None
+    removed: int | None
+    rejected: int
+    observed_at: datetime
+
+
+class Overview(NamedTuple):
+    """One destination, as the user wrote it and as URI: the verdict, and its landings.
+
+    The state is ``landed`` today, or ``due``: yesterday was the last, or ``late``. The newest
+    landing comes first.
+    """
+
+    destination: str
+    uri: str
+    state: str
+    verdict: str
+    landings: Sequence[Landing]
+
+
+def overview_of(
+    destination: str,
+    uri: str,
+    receipts: Sequence[Receipt],
+    changes: Mapping[str, ChangesReceipt],
+    now: datetime,
+) -> Overview:
+    """Look at the receipts of a destination.
+
+    :param receipts: the newest first
+    :param changes: receipts of changes, by the URI of the snapshot whose changes they tell
+    """
+    if not receipts:
+        return Overview(destination, uri, LATE, "Nothing landed yet", [])
+    landings = [_landing(receipt, changes.get(receipt.uri)) for receipt in receipts]
+    zone = ZoneInfo(receipts[0].timezone)
+    state, verdict = _verdict(landings[0].day, day_of(now, zone), zone)
+    return Overview(destination, uri, state, verdict, landings)
+
+
+def _verdict(last: date, today: date, zone: ZoneInfo) -> tuple[str, str]:
+    written = f"{today:%A} {today.day} {today:%B}"
+    days = (today - last).days
+    if days <= 0:
+        return LANDED, f"Landed today, {written}"
+    ago = "yesterday" if days == 1 else f"{days} days ago"
+    state = DUE if days == 1 else LATE
+    return state, f"Not landed today, {written} in {zone.key}; the last is of {ago}"
+
+
+def _landing(receipt: Receipt, changes: ChangesReceipt | None) -> Landing:
+    before = receipt.previous_rows
+    compared = changes if changes and changes.previous_snapshot_date else None
+    observed_at = datetime.fromisoformat(receipt.observed_at.replace("Z", "+00:00"))
+    return Landing(
+        day=date.fromisoformat(receipt.snapshot_date),
+        status=receipt.status,
+        rows=receipt.rows,
+        net=None if before is None else receipt.rows - before,
+        added=compared.added if compared else None,
+        removed=compared.removed if compared else None,
+        rejected=receipt.rejected,
+        observed_at=observed_at.astimezone(ZoneInfo(receipt.timezone)),
+    )

@@ -1,0 +1,146 @@
+"""The page "Mail Partner" in the web interface of Airflow 3: what was landed, from receipts only.
+
+Airflow loads this module in all of its processes, so whatever is heavy waits for the first request.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timezone
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow.providers.common.compat.sdk import AirflowPlugin
+
+from mailpartner_provider.errors import MailPartnerError
+from mailpartner_provider.get_provider_info import HOOK_NAME
+from mailpartner_provider.operators.links import PREFIX, page_path
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from mailpartner_provider.destinations import Destination
+    from mailpartner_provider.page import View
+    from mailpartner_provider.receipts import ChangesReceipt, Receipt
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "mailpartner_destinations"
+DAYS, DAYS_IN_BRIEF = 30, 7
+READERS = 8
+
+
+async def serve(scope: Any, receive: Any, send: Any) -> None:
+    """Answer requests, as an ASGI application that is made for the first of them."""
+    await _application()(scope, receive, send)
+
+
+class MailPartnerPlugin(AirflowPlugin):
+    """Puts the page into the menu Browse; Airflow 2 has no place for it."""
+
+    name = "mailpartner"
+    fastapi_apps = [{"app": serve, "url_prefix": PREFIX, "name": HOOK_NAME}]
+    external_views = [
+        {
+            "name": HOOK_NAME,
+            "href": page_path(),
+            "url_route": "mailpartner",
+            "destination": "nav",
+            "category": "browse",
+        }
+    ]
+
+
+@cache
+def _application() -> FastAPI:
+    """Make an application of one page, for whom Airflow lets see assets, as their events do."""
+    from airflow.api_fastapi.core_api.security import requires_access_asset
+    from fastapi import Depends, FastAPI
+    from fastapi.responses import HTMLResponse
+
+    from mailpartner_provider.page import render
+
+    application = FastAPI(openapi_url=None, dependencies=[Depends(requires_access_asset("GET"))])
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    }
+
+    @application.get("/", response_model=None)
+    def show(uri: str = "", day: date | None = None) -> HTMLResponse:
+        return HTMLResponse(render(_view(uri, day, datetime.now(timezone.utc))), headers=headers)
+
+    return application
+
+
+class _Read(NamedTuple):
+    """A destination and its last receipts."""
+
+    destination: Destination
+    receipts: list[Receipt | ChangesReceipt]
+
+    @property
+    def uri(self) -> str:
+        return self.destination.uri("").rstrip("/")
+
+
+def _view(uri: str, day: date | None, now: datetime) -> View:
+    """Read what there is to show: of all destinations, or of the one in which a URI lies."""
+    from mailpartner_provider.history import standing_receipt
+    from mailpartner_provider.overview import overview_of
+    from mailpartner_provider.page import View
+    from mailpartner_provider.receipts import ChangesReceipt, Receipt
+
+    names = _destinations()
+    if names is None:
+        return View(VARIABLE, problems={VARIABLE: "It is no JSON list of destinations"})
+    with ThreadPoolExecutor(READERS) as readers:
+        reading = {name: readers.submit(_read, name) for name in names}
+    problems = {name: _why(name, error) for name in names if (error := reading[name].exception())}
+    found = {name: reading[name].result() for name in names if name not in problems}
+    receipts = [receipt for read in found.values() for receipt in read.receipts]
+    changes = {each.source_uri: each for each in receipts if isinstance(each, ChangesReceipt)}
+    asked = None
+    if uri:
+        found = {name: read for name, read in found.items() if f"{uri}/".startswith(f"{read.uri}/")}
+        unlisted = {uri: f"It is not listed in the variable {VARIABLE}"}
+        problems = {} if found else unlisted | problems
+        if day:
+            standing = (standing_receipt(read.destination, day) for read in found.values())
+            asked = next(filter(None, standing), None)
+    overviews = [
+        overview_of(name, read.uri, snapshots, changes, now)
+        for name, read in found.items()
+        if (snapshots := [each for each in read.receipts if isinstance(each, Receipt)])
+        or not read.receipts
+    ]
+    return View(VARIABLE, overviews, problems, asked, listed=DAYS if uri else DAYS_IN_BRIEF)
+
+
+def _destinations() -> list[str] | None:
+    """Read the variable; None when it says something else than destinations."""
+    from airflow.providers.common.compat.sdk import Variable
+
+    try:
+        names = json.loads(Variable.get(VARIABLE, default="[]"))
+    except ValueError:
+        return None
+    are_texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return list(dict.fromkeys(names)) if are_texts else None
+
+
+def _read(name: str) -> _Read:
+    from mailpartner_provider.history import newest_receipts
+    from mailpartner_provider.operators.arguments import open_destination
+
+    destination = open_destination(name)
+    return _Read(destination, newest_receipts(destination, DAYS))
+
+
+def _why(name: str, error: BaseException) -> str:
+    """Say why a destination is not shown; errors that are not ours may say too much."""
+    log.warning("Cannot show %s: %s", name, type(error).__name__)
+    known = isinstance(error, MailPartnerError | OSError)
+    return str(error) if known else f"It cannot be opened ({type(error).__name__})"

@@ -1,0 +1,95 @@
+"""The link from a task in Airflow's pages to what it has landed."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailpartner_provider.operators.links import console_url, landing_path, page_path
+from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
+from mailpartner_provider.testing import faults
+from tests.airflow.conftest import NOON, dag_of
+from tests.airflow.runs import AIRFLOW, links_of, run_by_hand
+from tests.conftest import TODAY, operator
+
+pytestmark = pytest.mark.usefixtures("database", "api")
+before_pages = pytest.mark.skipif(AIRFLOW >= (3, 1), reason="there is a page to lead to")
+with_pages = pytest.mark.skipif(AIRFLOW < (3, 1), reason="there is no page to lead to")
+
+FRAME = "/plugin/mailpartner" if AIRFLOW >= (3, 3) else ""
+NAME = "Landed partition"
+QUOTED = f"dt%3D{TODAY}%2Fpart-00000.parquet&day={TODAY}"
+
+
+@with_pages
+def test_to_the_page(lake, tmp_path):
+    """The link leads to the landing on the page; that of changes to the snapshot that they tell."""
+    changes = UnsubscribeChangesOperator(
+        task_id="tell",
+        source=str(lake),
+        destination=f"{tmp_path}/changes",
+        snapshot_date=f"{TODAY}",
+    )
+
+    run = run_by_hand(dag_of(operator(lake), changes), NOON)
+
+    root = str(lake).replace("/", "%2F")
+    link = {NAME: f"{FRAME}/mailpartner/?uri=file%3A%2F%2F{root}%2F{QUOTED}"}
+    assert [link, link] == [links_of(run, task_id) for task_id in ("land", "tell")]
+
+
+@with_pages
+def test_mounted_elsewhere(monkeypatch):
+    """The page is found where Airflow is mounted below a path."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.com/airflow/")
+
+    assert "/airflow/mailpartner/" == page_path()
+    landing = landing_path("file:///lake", "2026-11-22")
+    frame = f"/airflow{FRAME}" if FRAME else ""
+    assert f"{frame}/airflow/mailpartner/?uri=file%3A%2F%2F%2Flake&day=2026-11-22" == landing
+
+
+@before_pages
+def test_to_the_bucket(bucket):
+    """Without a page the link leads to the object in S3."""
+    run = run_by_hand(dag_of(operator("s3://aws_default@lake/unsubscribes")), NOON)
+
+    key = f"unsubscribes/dt%3D{TODAY}/part-00000.parquet"
+    assert {NAME: f"https://console.aws.amazon.com/s3/object/lake?prefix={key}"} == links_of(
+        run, "land"
+    )
+
+
+@before_pages
+def test_to_a_folder(lake):
+    """Without a page no link leads to a folder, which a browser cannot open."""
+    run = run_by_hand(dag_of(operator(lake)), NOON)
+
+    assert [] == [link for link in links_of(run, "land").values() if link]
+
+
+def test_nothing_landed(api, lake, log):
+    """A task that landed nothing has no link, and its log does not complain of that."""
+    api.script(faults.refusing())
+
+    run = run_by_hand(dag_of(operator(lake)), NOON)
+
+    assert "failed" == run.states["land"]
+    assert "operator extra link" not in log()
+    assert [] == [link for link in links_of(run, "land").values() if link]
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("s3://lake/a&b?c/d.parquet", "s3/object/lake?prefix=a%26b%3Fc/d.parquet"),
+        ("s3://lake/unsubscribes", "s3/buckets/lake?prefix=unsubscribes/"),
+    ],
+)
+def test_console(uri, address):
+    """The console shows a file as an object, and the folder of a list by day of opt-out."""
+    assert f"https://console.aws.amazon.com/{address}" == console_url(uri)
+
+
+def test_no_console():
+    """What is not in S3 has no address in the console."""
+    assert "" == console_url("gs://lake/a.parquet") == console_url("file:///lake/a.parquet")
