@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from mailpartner_provider.blocks import Block
 from mailpartner_provider.destinations import naming_the_place
 from mailpartner_provider.emails import EmailMode
 from mailpartner_provider.erased import Erased, hashes
+from mailpartner_provider.errors import RequestFailed
 from mailpartner_provider.parquet import (
     ROW_GROUP_ROWS,
     in_row_groups,
@@ -155,28 +155,28 @@ def _count(staged: Staged, batch: pa.RecordBatch) -> None:
 
 
 def _without_addresses(batch: pa.RecordBatch, emails: EmailMode, erased: Erased) -> pa.RecordBatch:
-    with _within_depth():
+    try:
         rows = emails.apply(batch)
         if erased.tokens:
             rows, _ = erased.strike(rows, hashes(batch.column("email").to_pylist()))
         return rows
+    except RecursionError:
+        pass  # the error would carry the record along
+    raise _too_deep()
 
 
 def _quarantined(rejected: Rejected, emails: EmailMode, erased: Erased) -> str:
-    with _within_depth():
+    try:
         record = emails.apply_to_json(erased.strike_record(rejected.record))
         return json.dumps({"reason": rejected.reason, "record": record}) + "\n"
-
-
-@contextmanager
-def _within_depth() -> Iterator[None]:
-    """Call an answer broken that is nested too deep; the decoder's own stack could go deeper."""
-    try:
-        yield
-        return
     except RecursionError:
         pass  # the error would carry the record along
-    raise broken("a record is nested too deep to be written")
+    raise _too_deep()
+
+
+def _too_deep() -> RequestFailed:
+    """Call an answer broken that the decoder could read, whose own stack goes deeper."""
+    return broken("a record is nested too deep to be written")
 
 
 def _verify(staged: Staged, received: int, schema: pa.Schema) -> None:
