@@ -1,19 +1,21 @@
 # The few commands that people type. `make demo` and `make test` need Python, git and make, no more.
-# Each line of Airflow has its own environment: `make test AIRFLOW=2.11`.
+# Each line of Airflow, each Python and the lowest dependencies have their own environment:
+# `make test AIRFLOW=2.11`, `make test PYTHON=python3.12`, `make test AIRFLOW=lowest`.
 
+VERSIONS := 3.3 3.1 2.11 lowest
 AIRFLOW ?= 3.3
 PYTHON ?= python3
 FUZZ_SECONDS ?= 180
 LANDINGS ?= 1000
 SEED ?= 1
 
-VENV := .venv-airflow-$(AIRFLOW)
+VENV := .venv-airflow-$(AIRFLOW)$(filter-out -python3,-$(notdir $(PYTHON)))
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines test-ui crash secrecy fuzz soak check bench plots constraints clean
+.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui crash secrecy fuzz soak check bench plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,8 +23,13 @@ help:  ## show these commands
 demo: $(VENV)/ready  ## land two days of a suppression list and their changes with a real Airflow, and look
 	@$(RUN) -m demo.run
 
-test: $(VENV)/ready  ## run all tests
-	$(RUN) -m pytest --numprocesses auto --dist worksteal
+test: $(VENV)/ready  ## run all tests, or TESTS
+	$(RUN) -m pytest --numprocesses auto --dist worksteal $(TESTS)
+
+test-versions: $(VERSIONS:%=test-%)  ## run them on each line of Airflow, and with the lowest dependencies
+
+$(VERSIONS:%=test-%):
+	$(MAKE) test AIRFLOW=$(@:test-%=%)
 
 test-engines: $(VENV)/ready  ## read and load what was landed with many engines; needs Java and PostgreSQL
 	@command -v java > /dev/null || { echo 'Needs Java: apt-get install default-jre-headless'; exit 1; }
@@ -60,17 +67,26 @@ bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchma
 plots: $(VENV)/ready  ## draw the plots of docs/analytics.md again
 	@$(RUN) -m tests.docs
 
-constraints: .venv-uv/bin/uv  ## pin the newest versions that go together, for both lines of Airflow
-	$(MAKE) constraints/airflow-3.3.txt constraints/airflow-2.11.txt --always-make
+constraints: .venv-uv/bin/uv  ## pin the newest versions that go together on each line of Airflow, and the lowest
+	$(MAKE) $(VERSIONS:%=constraints/airflow-%.txt) --always-make
+
+COMPILE := .venv-uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+  --no-annotate --custom-compile-command 'make constraints' pyproject.toml
 
 constraints/airflow-3.3.txt: AIRFLOW_VERSION := 3.3.2
+constraints/airflow-3.1.txt: AIRFLOW_VERSION := 3.1.8
 constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
-constraints/%.txt:
-	echo 'apache-airflow==$(AIRFLOW_VERSION)' | .venv-uv/bin/uv pip compile --quiet --upgrade \
-	  --universal --python-version 3.10 --no-annotate \
-	  --custom-compile-command 'make constraints' \
+constraints/airflow-%.txt:
+	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --group test --group check --group bench --group engines --group fuzz --group ui \
-	  --constraint /dev/stdin pyproject.toml --output-file $@
+	  --constraint /dev/stdin --output-file $@
+
+# What pyproject.toml allows at least, with all else as it was in those days.
+constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra changes \
+  --exclude-newer 2026-01-25 --exclude-newer-package duckdb=2026-04-01
+constraints/airflow-lowest.txt:
+	$(COMPILE) --resolution lowest-direct | $(COMPILE) --group test --group check \
+	  --constraint /dev/stdin --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)

@@ -93,7 +93,7 @@ class TestKeepDays:
         assert set().union(*(names_of(ago(days)) for days in range(1, 7))) == set(files(landed))
 
     def test_object_store(self, api, bucket):
-        """Old snapshots go from a bucket too, with four requests to list and one for each file."""
+        """Old snapshots go from a bucket too, with a few requests to list and one for each file."""
         lake = "s3://aws_default@lake/x"
         for days in (3, 2, 1):
             land(lake, snapshot_date=str(ago(days)))
@@ -105,4 +105,4 @@ class TestKeepDays:
         assert {f"x/{file(day)}" for day in days for file in (partition_file, receipt_file)} == (
             set(bucket)
         )
-        assert 7 + 4 + 4 == len(bucket.asked), bucket.asked
+        assert len(bucket.asked) in (7 + 4 + 4, 7 + 6 + 4), bucket.asked  # s3fs of 2024 lists more

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 from airflow import __version__, settings
 from airflow.executors.base_executor import BaseExecutor
 from airflow.jobs.job import Job, run_job
+from airflow.listeners import hookimpl
 from airflow.models import DagModel, DagRun, TaskInstance
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.providers.common.compat.sdk import DAG
@@ -26,6 +27,11 @@ from airflow.utils.state import State
 
 AIRFLOW = tuple(int(part) for part in __version__.split(".")[:2])
 PATIENCE_SECONDS = 20
+
+try:
+    from airflow.sdk.listener import get_listener_manager
+except ImportError:  # Airflow 3.1 and 2.11
+    from airflow.listeners.listener import get_listener_manager
 
 _dags: dict[str, DAG] = {}
 
@@ -94,6 +100,27 @@ def load(file: Path) -> DAG:
     """Read the one DAG of a file."""
     (dag,) = _bag(file).dags.values()
     return dag
+
+
+@contextmanager
+def failures_heard(hear: Callable[[BaseException], object]) -> Iterator[None]:
+    """Hear the error of every task that fails; Airflow 3.1 tells listeners, and no callback."""
+    listener = _Listener(hear)
+    listeners = get_listener_manager().pm
+    listeners.register(listener)
+    try:
+        yield
+    finally:
+        listeners.unregister(listener)
+
+
+class _Listener:
+    def __init__(self, hear: Callable[[BaseException], object]) -> None:
+        self.hear = hear
+
+    @hookimpl
+    def on_task_instance_failed(self, error: BaseException) -> None:
+        self.hear(error)
 
 
 class ThisProcess(BaseExecutor):

@@ -20,7 +20,7 @@ from tests.airflow.runs import AIRFLOW, run_by_hand, run_by_scheduler
 from tests.conftest import THREE, TODAY, YESTERDAY, at_once, files, land, listing, operator
 
 airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no such runs")
-partitioned_runs = pytest.mark.skipif(AIRFLOW < (3, 2), reason="partitions came with Airflow 3.2")
+partitioned_runs = pytest.mark.skipif(AIRFLOW < (3, 3), reason="Airflow 3.3 names them to tasks")
 
 THEN = NOON - timedelta(days=5)
 MIDNIGHT = "0 0 * * *"

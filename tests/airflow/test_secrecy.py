@@ -27,7 +27,7 @@ from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import DEFAULT_KEY
 from tests import HOME, LINEAGE, wire
 from tests.airflow.conftest import FIVE_DAYS_AGO, NOON, dag_of, midnight
-from tests.airflow.runs import run_by_hand, run_by_scheduler
+from tests.airflow.runs import failures_heard, run_by_hand, run_by_scheduler
 from tests.bucket import SECRET, Fault, Request, refusing
 from tests.conftest import TODAY, at_once, connect, files, listing
 from tests.test_bad_input import ANSWERS
@@ -254,7 +254,6 @@ def search(database, api, bucket, lake, log, monkeypatch):
         task = failure.by(
             task_id="land",
             outlets=[Asset("lake://secrecy")],
-            on_failure_callback=lambda context: errors.extend(shown(context["exception"])),
             **{"destination": str(lake), "snapshot_date": str(TODAY), **failure.arguments},
         )
         api.script(*[failure.answer] * 4 if failure.answer else [])
@@ -263,7 +262,8 @@ def search(database, api, bucket, lake, log, monkeypatch):
             port = api.url.split(":")[2].partition("/")[0]
             host = failure.fields.get("host", odd.url if failure.sent else api.url)
             connect(monkeypatch, api, **{**failure.fields, "host": host.replace("{port}", port)})
-            run = run_by_hand(dag_of(task), NOON)
+            with failures_heard(lambda error: errors.extend(shown(error))):
+                run = run_by_hand(dag_of(task), NOON)
 
         left = {**files(lake), **bucket}
         places = {
@@ -316,7 +316,6 @@ def test_at_rest(api, lake, log, capfd):
             destination=str(lake / name),
             snapshot_date=str(TODAY),
             outlets=[Asset("lake://secrecy")],
-            on_failure_callback=lambda context: errors.extend(shown(context["exception"])),
             trigger_rule="all_done",
         )
         for name in ("refused", "failed", "unusable", "landed")
@@ -325,7 +324,8 @@ def test_at_rest(api, lake, log, capfd):
     api.script(Answer(listing([ODD, UNUSABLE])))
 
     nightly = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
-    (run,) = run_by_scheduler(dag_of(*tasks, schedule=nightly, due=midnight(FIVE_DAYS_AGO)))
+    with failures_heard(lambda error: errors.extend(shown(error))):
+        (run,) = run_by_scheduler(dag_of(*tasks, schedule=nightly, due=midnight(FIVE_DAYS_AGO)))
 
     kept = {name: text for name, text in files(HOME).items() if name != "airflow.cfg"}
     SEARCHED.update(failures=4, places=len(kept) + 2, bytes=sum(map(len, kept.values())))
