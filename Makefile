@@ -13,10 +13,10 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-engines crash secrecy fuzz soak check bench plots constraints clean
+.PHONY: help demo test test-distributed test-engines crash secrecy fuzz soak check bench plots constraints clean
 
 help:  ## show these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/ready  ## land two days of a suppression list and their changes with a real Airflow, and look
 	@$(RUN) -m demo.run
@@ -27,6 +27,10 @@ test: $(VENV)/ready  ## run all tests
 test-engines: $(VENV)/ready  ## read what was landed with Spark; needs Java
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
+
+test-distributed: $(VENV)/ready  ## land with Celery workers, of which one is killed; needs Redis and PostgreSQL
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
+	$(RUN) -m pytest -m distributed tests/distributed
 
 crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
 	$(RUN) -m pytest tests/crash -m 'crash or not crash'
@@ -63,6 +67,7 @@ constraints/%.txt:
 	  --universal --python-version 3.10 --no-annotate \
 	  --custom-compile-command 'make constraints' \
 	  --extra s3 --group test --group check --group bench --group engines --group fuzz \
+	  --group distributed \
 	  --constraint /dev/stdin pyproject.toml --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
