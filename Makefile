@@ -15,10 +15,10 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui crash secrecy fuzz soak check bench plots constraints clean
+.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui test-distributed crash secrecy fuzz soak check bench plots constraints clean
 
 help:  ## show these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/ready  ## land two days of a suppression list and their changes with a real Airflow, and look
 	@$(RUN) -m demo.run
@@ -41,6 +41,10 @@ test-engines: $(VENV)/ready  ## read and load what was landed with many engines;
 test-ui: $(VENV)/ready  ## use Airflow's pages in a browser, and keep pictures in .ui; needs Chromium
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group ui
 	$(RUN) -m pytest -m ui
+
+test-distributed: $(VENV)/ready  ## land with Celery workers, of which one is killed; needs Redis and PostgreSQL
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
+	$(RUN) -m pytest -m distributed tests/distributed
 
 crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
 	$(RUN) -m pytest tests/crash -m 'crash or not crash'
@@ -79,6 +83,7 @@ constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
 constraints/airflow-%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --group test --group check --group bench --group engines --group fuzz --group ui \
+	  --group distributed \
 	  --constraint /dev/stdin --output-file $@
 
 # What pyproject.toml allows at least, with all else as it was in those days.

@@ -1,23 +1,21 @@
 """Every morning, land the suppression lists of several accounts, side by side.
 
-One connection for each account; one task instance for each connection, named after it in the UI.
-The accounts' lists lie beside each other, in ``account=...`` folders.
+The Airflow variable ``mailpartner_accounts`` names them, such as ``["shoes", "hats"]``; each has a
+connection of its own, such as ``mailpartner_shoes``, and a task instance named after it in the UI.
+The accounts' lists lie beside each other, in ``account=...`` folders. To land fewer at once, give
+the landing a pool.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, Variable, task
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 
-LAKE = "{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}/unsubscribes"
-CONNECTION_OF_ACCOUNT = {
-    "shoes": "mailpartner_shoes",
-    "hats": "mailpartner_hats",
-    "gloves": "mailpartner_gloves",
-}
+LAKE = "{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}"
+ACCOUNT = "{{ task.mailpartner_conn_id.removeprefix('mailpartner_') }}"
 
 with DAG(
     dag_id="mailpartner_many_accounts",
@@ -29,12 +27,15 @@ with DAG(
     tags=["mailpartner"],
     doc_md=__doc__,
 ):
+
+    @task
+    def connections() -> list[str]:
+        """Name the connection of each account."""
+        accounts = Variable.get("mailpartner_accounts", deserialize_json=True)
+        return [f"mailpartner_{account}" for account in accounts]
+
     UnsubscribeToParquetOperator.partial(
         task_id="land_unsubscribes",
+        destination=f"{LAKE}/unsubscribes/account={ACCOUNT}",
         map_index_template="{{ task.mailpartner_conn_id }}",
-    ).expand_kwargs(
-        [
-            {"mailpartner_conn_id": conn_id, "destination": f"{LAKE}/account={account}"}
-            for account, conn_id in CONNECTION_OF_ACCOUNT.items()
-        ]
-    )
+    ).expand(mailpartner_conn_id=connections())

@@ -136,6 +136,11 @@ class Bucket(MutableMapping[str, bytes]):
     def __len__(self) -> int:
         return len(list(iter(self)))
 
+    def uploads(self) -> list[str]:
+        """List the names of which parts were uploaded, and not yet put together."""
+        listed = self._client.list_multipart_uploads(Bucket=self.name)
+        return [each["Key"] for each in listed.get("Uploads", [])]
+
     def _listen(self, environ: dict[str, Any], start_response: Any) -> Any:
         asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
         self.asked.append(asked)

@@ -104,6 +104,7 @@ def test_s3(api, bucket, monkeypatch):
 def test_many_accounts(lake, monkeypatch):
     """Each account's list lies in a folder of its own; one that is refused leaves the others."""
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_ACCOUNTS", '["shoes", "hats", "gloves"]')
     with StandIn(THREE[:1]) as shoes, StandIn(THREE[:2]) as hats, StandIn(THREE) as gloves:
         connect(monkeypatch, shoes, conn_id="mailpartner_shoes")
         connect(monkeypatch, hats, conn_id="mailpartner_hats", password="wrong-key")
