@@ -23,8 +23,9 @@ help:  ## show these commands
 demo: $(VENV)/ready  ## land two days of a suppression list and their changes with a real Airflow, and look
 	@$(RUN) -m demo.run
 
-test: $(VENV)/ready  ## run all tests, or TESTS
-	$(RUN) -m pytest --numprocesses auto --dist worksteal $(TESTS)
+test: $(VENV)/ready  ## run all tests
+	$(RUN) -m pytest --numprocesses auto --dist worksteal --ignore tests/test_speed.py
+	$(RUN) -m pytest tests/test_speed.py  # which wants the cores for itself
 
 test-versions: $(VERSIONS:%=test-%)  ## run them on each line of Airflow, and with the lowest dependencies
 

@@ -251,7 +251,7 @@ def test_receipts(example, airflow):
     ]
     receipts = names_of(example)["receipts"].function
 
-    found = receipts(**{airflow: {Asset("mailpartner-unsubscribes"): events}})
+    found = receipts(**{airflow: {"mailpartner-unsubscribes": events}})
 
     assert {("2026-11-22", 1), ("2026-11-23", 3)} == {
         (receipt["snapshot_date"], receipt["rows"]) for receipt in found
