@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from datetime import datetime, timezone
 
 from mailpartner_provider.errors import MailPartnerError, WrongArgument
-from mailpartner_provider.partitions import RECEIPTS
+from mailpartner_provider.partitions import PARTITION_PREFIX, RECEIPTS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def _erase(destination: str, emails: list[str], conn_id: str | None) -> dict[str
 
     hmac_key = MailPartnerHook(conn_id).email_hmac_key() if conn_id else None
     place, erased_at = open_destination(destination), datetime.now(timezone.utc)
-    if not place.names(RECEIPTS):
+    if not (place.names(RECEIPTS) or place.sizes(PARTITION_PREFIX)):
         raise WrongArgument(f"nothing has been landed in {place.uri('')}")
     struck = erase(place, emails, hmac_key, erased_at)
     return {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider.partitions import day_of
-from mailpartner_provider.receipts import ChangesReceipt, Receipt
+from mailpartner_provider.receipts import ChangesReceipt, Receipt, read_utc
 
 LANDED, DUE, LATE = "landed", "due", "late"
 
@@ -77,7 +77,6 @@ def _verdict(last: date, today: date, zone: ZoneInfo) -> tuple[str, str]:
 def _landing(receipt: Receipt, changes: ChangesReceipt | None) -> Landing:
     before = receipt.previous_rows
     compared = changes if changes and changes.previous_snapshot_date else None
-    observed_at = datetime.fromisoformat(receipt.observed_at.replace("Z", "+00:00"))
     return Landing(
         day=date.fromisoformat(receipt.snapshot_date),
         status=receipt.status,
@@ -86,5 +85,5 @@ def _landing(receipt: Receipt, changes: ChangesReceipt | None) -> Landing:
         added=compared.added if compared else None,
         removed=compared.removed if compared else None,
         rejected=receipt.rejected,
-        observed_at=observed_at.astimezone(ZoneInfo(receipt.timezone)),
+        observed_at=read_utc(receipt.observed_at).astimezone(ZoneInfo(receipt.timezone)),
     )

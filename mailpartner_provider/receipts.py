@@ -132,6 +132,11 @@ def iso_utc(instant: datetime) -> str:
     return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
+def read_utc(text: str) -> datetime:
+    """Read an instant as receipts write it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def _read(text: bytes, kind: type[_Kind]) -> _Kind:
     try:
         members = json.loads(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -543,6 +544,13 @@ class TestCommand:
         assert (2, False) == (done.returncode, lake.exists())
         assert "not UTF-8" in done.stderr
         assert "example.com" not in done.stderr
+
+    def test_without_receipts(self, two_days):
+        """Partitions that have lost their receipts are searched all the same."""
+        shutil.rmtree(two_days / "_receipts")
+
+        assert 0 == self.run("erase", two_days).returncode
+        assert_gone(two_days)
 
     def test_nowhere(self, two_days):
         """Where nothing has been landed nobody can be erased: the place is a misspelt one."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import Stats
+
+from mailpartner_provider.receipts import read_utc
 
 if TYPE_CHECKING:
     from mailpartner_provider.receipts import Receipt
@@ -26,12 +28,8 @@ def send(receipt: Receipt, duration: timedelta) -> None:
         "rejected": receipt.rejected,
     }
     if receipt.max_created_at:
-        observed, newest = map(_instant, (receipt.observed_at, receipt.max_created_at))
-        gauges["lag"] = (observed - newest).total_seconds()
+        lag = read_utc(receipt.observed_at) - read_utc(receipt.max_created_at)
+        gauges["lag"] = lag.total_seconds()
     for name, value in gauges.items():
         Stats.gauge(f"mailpartner.{name}", value, tags=tags)
     Stats.timing("mailpartner.duration", duration, tags=tags)
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))

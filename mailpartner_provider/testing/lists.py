@@ -55,7 +55,7 @@ def make_unsubscribes(
     count: int, *, first: datetime, last: datetime, seed: int = 19
 ) -> Iterator[dict[str, Any]]:
     """Make raw records with ascending ids, from one clock time of Paris to another, in waves."""
-    draw = random.Random(seed)  # noqa: S311 - made-up people need no secure randomness
+    draw = random.Random(seed)  # noqa: S311 - a seed has to give the same list again
     identifier = 18
     for position in range(count):
         identifier += draw.randint(1, 3)
