@@ -253,11 +253,15 @@ class TestUnsubscribes:
 
     def test_left_out(self, api, log):
         """A record that cannot be a row is left out, and the log says so."""
-        api.unsubscribes = [*THREE, {"id": 4}]
+        left_out = "Left out records that cannot be rows: {'email is missing': %d}"
 
+        api.unsubscribes = [*THREE, {"id": 4}]
         assert 3 == sum(batch.num_rows for batch in MailPartnerHook().unsubscribe_batches())
+        assert left_out % 1 in log()
+
+        api.unsubscribes = [*THREE, {"id": 4}, {"id": 5}]
         assert 3 == len(MailPartnerHook().get_df())
-        assert 2 == log().count("Left out records that cannot be rows: {'email is missing': 1}")
+        assert left_out % 2 in log()
 
     def test_frame(self, api):
         """The DataFrame has Arrow-backed types, and starts again when an answer broke midway."""
