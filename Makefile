@@ -87,11 +87,11 @@ constraints/airflow-%.txt:
 	  --group distributed \
 	  --constraint /dev/stdin --output-file $@
 
-# What pyproject.toml allows at least, with all else as it was in those days; but for aiohttp,
-# which before 3.14.4 hangs when a connection is lost in the middle of an upload.
+# What pyproject.toml allows at least, with all else as it was in those days; but for aiohttp and its yarl,
+# for aiohttp before 3.14.4 hangs when a connection is lost in the middle of an upload.
 constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra changes \
   --exclude-newer 2026-01-25 --exclude-newer-package duckdb=2026-04-01 \
-  --exclude-newer-package aiohttp=2026-11-10
+  --exclude-newer-package aiohttp=2026-11-10 --exclude-newer-package yarl=2026-11-10
 constraints/airflow-lowest.txt:
 	$(COMPILE) --resolution lowest-direct | $(COMPILE) --group test --group check \
 	  --constraint /dev/stdin --output-file $@

@@ -7,6 +7,7 @@ import json
 import tempfile
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -162,11 +163,12 @@ class TestLanding:
     def test_zone(self, api, lake):
         """The day is that of the time zone."""
         api.unsubscribes = [{**FIVE[4], "createdAt": "2015-07-20T22:00:00Z"}]
+        today = datetime.now(ZoneInfo("America/Sao_Paulo")).date().isoformat()
 
-        land_created(lake, timezone="Europe/Paris")
+        land_created(lake, timezone="Europe/Paris", snapshot_date=today)
         assert {"2015-07-21": [22]} == partitions(lake)
 
-        land_created(lake, timezone="America/Sao_Paulo")
+        land_created(lake, timezone="America/Sao_Paulo", snapshot_date=today)
         assert {"2015-07-20": [22]} == partitions(lake)
 
     def test_email_mode(self, api, lake):
