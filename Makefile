@@ -87,8 +87,8 @@ constraints/airflow-%.txt:
 	  --group distributed \
 	  --constraint /dev/stdin --output-file $@
 
-# What pyproject.toml allows at least, with all else as it was in those days; but for aiohttp and its yarl,
-# for aiohttp before 3.14.4 hangs when a connection is lost in the middle of an upload.
+# What pyproject.toml allows at least, with all else as it was in those days; but for aiohttp, and
+# the yarl that it needs: before 3.14.4 it hangs when a connection is lost during an upload.
 constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra changes \
   --exclude-newer 2026-01-25 --exclude-newer-package duckdb=2026-04-01 \
   --exclude-newer-package aiohttp=2026-11-10 --exclude-newer-package yarl=2026-11-10
