@@ -217,6 +217,7 @@ def _declare(
         sha256=change.sha256,
         changed=change.changed,
         observed_at=iso_utc(stream.observed_at),
+        duration_seconds=round(stream.seconds, 3),
         previous_snapshot_date=previous.snapshot_date if previous else None,
         previous_rows=previous.rows if previous else None,
         email_mode=order.emails.name,

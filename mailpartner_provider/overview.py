@@ -28,6 +28,7 @@ class Landing(NamedTuple):
     removed: int | None
     rejected: int
     observed_at: datetime
+    duration_seconds: float
 
 
 class Overview(NamedTuple):
@@ -86,4 +87,5 @@ def _landing(receipt: Receipt, changes: ChangesReceipt | None) -> Landing:
         removed=compared.removed if compared else None,
         rejected=receipt.rejected,
         observed_at=read_utc(receipt.observed_at).astimezone(ZoneInfo(receipt.timezone)),
+        duration_seconds=receipt.duration_seconds,
     )

@@ -24,6 +24,7 @@ class Receipt:
 
     ``declared`` = ``received`` = ``rows`` + ``rejected`` + ``after_cutoff``, unless the API
     declared nothing or fewer than it sent. Dates are ISO days, instants ISO in UTC.
+    ``duration_seconds`` go from ``observed_at`` to the finished file.
     """
 
     snapshot_date: str
@@ -43,6 +44,7 @@ class Receipt:
     sha256: str
     changed: bool
     observed_at: str
+    duration_seconds: float
     previous_snapshot_date: str | None
     previous_rows: int | None
     timezone: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,6 +62,7 @@ class UnsubscribeStream:
     ) -> None:
         self.received = 0
         self.observed_at = observed_at
+        self._began = time.monotonic()
         self._source = _Source(chunks)
         self._zone = zone
         self._content_type = content_type or "of no stated kind"
@@ -71,6 +73,11 @@ class UnsubscribeStream:
     def declared(self) -> int | None:
         """The number of records that the answer declares, once that was read."""
         return envelope.declared(self._envelope, call=CALL)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the answer began, whatever the clock has done since."""
+        return time.monotonic() - self._began
 
     def __iter__(self) -> Iterator[Block]:
         for block in self._members():

@@ -55,6 +55,7 @@ def test_numbers():
 
     assert (date(2026, 11, 22), "live", 10, 3) == landing[:4]
     assert (4, 1, 1) == (landing.added, landing.removed, landing.rejected)
+    assert 2.345 == landing.duration_seconds
     assert "2026-11-22 05:00" == f"{landing.observed_at:%Y-%m-%d %H:%M}"
 
 

@@ -18,8 +18,8 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 def landing(days_ago, rows, **members):
     unknown = dict.fromkeys(("net", "added", "removed"))
     at = NOON - timedelta(days=days_ago)
-    known = {"day": at.date(), "status": "live", "rejected": 0, "observed_at": at}
-    return Landing(**{**known, **unknown, **members}, rows=rows)
+    known = {"day": at.date(), "status": "live", "observed_at": at, "duration_seconds": 2.345}
+    return Landing(**{"rejected": 0, **known, **unknown, **members}, rows=rows)
 
 
 def overview(*landings, destination="/lake"):
@@ -92,8 +92,8 @@ class TestPage:
 
         texts, _ = shown(render(View(VARIABLE, [overview(one)])))
 
-        row = ["2026-11-22", "live", "2026-11-22 12:00", "11,620", "+75", "−26", "+49", "2"]
-        assert row == texts[texts.index("Rejected") + 1 :]
+        row = ["2026-11-22", "live", "2026-11-22 12:00", "11,620", "+75", "−26", "+49", "2", "2.3"]
+        assert row == texts[texts.index("Seconds") + 1 :]
 
     def test_brief(self):
         """Of many destinations only the last landings are listed, and all of them are drawn."""

@@ -31,6 +31,7 @@ RECEIPT = Receipt(
     sha256="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     changed=True,
     observed_at="2026-11-22T04:00:00Z",
+    duration_seconds=2.345,
     previous_snapshot_date="2026-11-21",
     previous_rows=3,
     timezone="Europe/Paris",
@@ -64,7 +65,8 @@ MEMBERS = {
     *("receipt_version", "dataset", "snapshot_date", "status", "partition_by", "uri", "rows"),
     *("declared", "received", "rejected", "after_cutoff", "null_created_at", "duplicate_ids"),
     *("unknown_fields", "min_created_at", "max_created_at", "bytes", "sha256", "changed"),
-    *("observed_at", "previous_snapshot_date", "previous_rows", "email_mode", "timezone"),
+    *("observed_at", "duration_seconds", "previous_snapshot_date", "previous_rows"),
+    *("email_mode", "timezone"),
     *("provider_version", "conn_id", "dag_id", "task_id", "run_id"),
     *("partitions_written", "partitions_kept", "partitions_removed"),
 }

@@ -381,7 +381,7 @@ class TestRule8Duplicates:
 class TestRule9NothingPersonal:
     def test_receipt_is_flat(self, api, lake):
         """A receipt is a flat dict of strings, numbers, booleans and nulls."""
-        assert {str, int, bool, type(None)} >= {type(value) for value in land(lake).values()}
+        assert {str, int, float, bool, type(None)} >= {type(value) for value in land(lake).values()}
 
     def test_no_address(self, api, lake, log):
         """No personal data in logs, exceptions and receipts: counts, days, paths."""

@@ -180,6 +180,7 @@ class TestClock:
         observed_at = datetime.fromisoformat(receipt["observed_at"].replace("Z", "+00:00"))
         assert (day, status) == (receipt["snapshot_date"], receipt["status"])
         assert 0 <= (observed_at - begins).total_seconds() < 60
+        assert 0 < receipt["duration_seconds"] < 60
 
     def test_each_try_has_its_own_instant(self, api, lake):
         """A try that begins after midnight is backdated, though the landing began before."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bucket import Bucket
 from tests.ui.site import PROJECT, build_environment, stand_in, standalone
 
 PICTURES = PROJECT / ".ui"
@@ -47,9 +48,16 @@ def account(programs):
 
 
 @pytest.fixture(scope="session")
-def site(programs, account, tmp_path_factory):
+def lake():
+    """The bucket in which Airflow lands."""
+    with Bucket("lake") as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def site(programs, account, lake, tmp_path_factory):
     """The running Airflow."""
-    with standalone(programs, tmp_path_factory.mktemp("site")) as site:
+    with standalone(programs, tmp_path_factory.mktemp("site"), lake) as site:
         yield site
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
 
-from mailpartner_provider.partitions import receipt_file
+from mailpartner_provider.partitions import partition_file, receipt_file
+from tests.bucket import Bucket
 from tests.test_receipts import CHANGES, RECEIPT
 
 
-def put_history(snapshots: Path, changes: Path, today: date, rows: int) -> None:
-    """Put the receipts of a month into two destinations; today's snapshot is still to be landed.
+def put_history(lake: Bucket, snapshots: str, changes: str, today: date, rows: int) -> None:
+    """Put the receipts of a month into two folders; today's snapshot is still to be landed.
 
     :param rows: what it will hold
     """
@@ -24,18 +24,13 @@ def put_history(snapshots: Path, changes: Path, today: date, rows: int) -> None:
             "snapshot_date": f"{day}",
             "previous_snapshot_date": f"{day - timedelta(days=1)}",
         }
-        uri = f"file://{snapshots}/dt={day}/part-00000.parquet"
+        uri = f"s3://{lake.name}/{snapshots}/{partition_file(day)}"
         told = replace(CHANGES, **dates, source_uri=uri, added=added, removed=removed)
-        _put(changes / receipt_file(day), told.to_json())
+        lake[f"{changes}/{receipt_file(day)}"] = told.to_json().encode()
         before = rows - added + removed
         counts = {"rows": rows, "previous_rows": before, "rejected": 0}
         if days_ago:
-            observed_at = f"{day}T05:30:04Z"
-            receipt = replace(RECEIPT, **dates, **counts, uri=uri, observed_at=observed_at)
-            _put(snapshots / receipt_file(day), receipt.to_json())
+            measured = {"observed_at": f"{day}T05:30:04Z", "duration_seconds": draw.gauss(2, 0.3)}
+            receipt = replace(RECEIPT, **dates, **counts, **measured, uri=uri)
+            lake[f"{snapshots}/{receipt_file(day)}"] = receipt.to_json().encode()
         rows = before
-
-
-def _put(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)

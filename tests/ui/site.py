@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import psutil
 import requests
+
+from tests.bucket import Bucket
 
 PROJECT = Path(__file__).parents[2]
 CONSTRAINTS = PROJECT / "constraints" / "airflow-3.3.txt"
@@ -31,11 +32,10 @@ class Account(NamedTuple):
 
 
 class Site(NamedTuple):
-    """Where Airflow is, who may log in, and where its example DAGs land."""
+    """Where Airflow is, and who may log in."""
 
     url: str
     password: str
-    lake: Path
 
 
 def build_environment(folder: Path) -> Path:
@@ -47,7 +47,7 @@ def build_environment(folder: Path) -> Path:
     _run(*uv, "venv", "--python", sys.executable, environment)
     programs = environment / "bin"
     install = [*uv, "pip", "install", "--compile-bytecode", "--python", programs / "python"]
-    _run(*install, "--constraint", CONSTRAINTS, wheel)
+    _run(*install, "--constraint", CONSTRAINTS, f"{wheel}[s3]")
     return programs
 
 
@@ -65,12 +65,15 @@ def stand_in(programs: Path, count: int) -> Iterator[Account]:
 
 
 @contextmanager
-def standalone(programs: Path, folder: Path) -> Iterator[Site]:
-    """Run `airflow standalone` on free ports of loopback until it has been looked at."""
+def standalone(programs: Path, folder: Path, bucket: Bucket) -> Iterator[Site]:
+    """Run `airflow standalone` on free ports of loopback until it has been looked at.
+
+    :param bucket: where its example DAGs land
+    """
     home, log = folder / "home", folder / "standalone.log"
     home.mkdir()
-    with TemporaryDirectory(prefix="lake-") as lake, log.open("w") as output:
-        settings = _settings(programs, home, lake)
+    with log.open("w") as output:
+        settings = _settings(programs, home, bucket)
         url = settings["AIRFLOW__API__BASE_URL"]
         process = subprocess.Popen(
             [programs / "airflow", "standalone"],
@@ -83,12 +86,12 @@ def standalone(programs: Path, folder: Path) -> Iterator[Site]:
         try:
             _wait_until_healthy(url, process, log)
             passwords = (home / "simple_auth_manager_passwords.json.generated").read_text()
-            yield Site(url, json.loads(passwords)["admin"], Path(lake))
+            yield Site(url, json.loads(passwords)["admin"])
         finally:
             _stop(process)
 
 
-def _settings(programs: Path, home: Path, lake: str) -> dict[str, Any]:
+def _settings(programs: Path, home: Path, bucket: Bucket) -> dict[str, Any]:
     (site_packages,) = (programs.parent / "lib").glob("python*/site-packages")
     port, *log_ports = _free_ports(3)
     url = f"http://127.0.0.1:{port}"
@@ -96,7 +99,8 @@ def _settings(programs: Path, home: Path, lake: str) -> dict[str, Any]:
         **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")},
         "PATH": f"{programs}:{os.environ['PATH']}",
         "AIRFLOW_HOME": home,
-        "AIRFLOW_VAR_MAILPARTNER_LAKE": lake,
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(bucket.connection),
+        "AIRFLOW_VAR_MAILPARTNER_BUCKET": bucket.name,
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": port,

@@ -16,7 +16,8 @@ from tests.ui.history import put_history
 
 pytestmark = pytest.mark.ui
 
-DAG_ID, TASK_ID, CONN_ID = "mailpartner_daily_local", "land_unsubscribes", "mailpartner_default"
+DAG_ID, TASK_ID, CONN_ID = "mailpartner_daily_s3", "land_unsubscribes", "mailpartner_default"
+SNAPSHOTS, CHANGES = "mailpartner/unsubscribes", "mailpartner/unsubscribe_changes"
 
 
 def test_connection_form(page, account, picture):
@@ -74,9 +75,9 @@ def test_connection_test(page, account, picture, right, answer):
     assert key not in page.content()
 
 
-def test_run(page, site, picture):
+def test_run(page, lake, picture):
     """The example, triggered by hand, lands the list."""
-    put_history(site.lake / "unsubscribes", site.lake / "unsubscribe_changes", TODAY, rows=10_000)
+    put_history(lake, SNAPSHOTS, CHANGES, TODAY, rows=10_000)
     page.goto(f"/dags/{DAG_ID}")
     page.get_by_role("button", name="Trigger Dag").click()
     page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True).click()
@@ -108,9 +109,9 @@ def test_xcom(page, picture):
     picture("xcom")
 
 
-def test_link(page, site, picture):
+def test_link(page, picture):
     """The task's link leads to its receipt, once the page knows the destination."""
-    destinations = [f"{site.lake}/unsubscribes", f"{site.lake}/unsubscribe_changes"]
+    destinations = [f"s3://aws_default@lake/{folder}" for folder in (SNAPSHOTS, CHANGES)]
     variable = {"key": "mailpartner_destinations", "value": json.dumps(destinations)}
     assert page.request.post("/api/v2/variables", data=variable).ok
     open_task(page, "/details")
