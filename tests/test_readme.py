@@ -26,7 +26,9 @@ from tests.airflow.runs import AIRFLOW
 from tests.conftest import THREE, TODAY, YESTERDAY, files, land, rows
 from tests.spark import spark
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+PROJECT = Path(__file__).parents[1]
+README = (PROJECT / "README.md").read_text()
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
 
 
 def block(language: str, containing: str) -> str:
@@ -284,7 +286,7 @@ def test_figures():
     """The figures are those of the last measurement."""
     figures = README.partition("<!-- figures -->\n")[2].partition("<!-- end of figures -->")[0]
     table, _, made = figures.strip().partition("\n\n")
-    results = (Path(__file__).parents[1] / "benchmarks" / "RESULTS.md").read_text()
+    results = (PROJECT / "benchmarks" / "RESULTS.md").read_text()
 
     assert "mailpartner-provider" in table
     assert table in results
@@ -292,16 +294,16 @@ def test_figures():
 
 
 def test_links():
-    """Every file that README links to is there."""
-    links = re.findall(r"\]\(([\w./-]+)\)", README)
+    """Every file that README and CONTRIBUTING link to is there."""
+    links = re.findall(r"\]\(([\w./-]+)\)", README + CONTRIBUTING)
 
     assert links
-    assert [] == [link for link in links if not (Path(__file__).parents[1] / link).exists()]
+    assert [] == [link for link in links if not (PROJECT / link).exists()]
 
 
 def test_commands():
-    """Every make target that README names is one."""
-    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    """Every make target that README and CONTRIBUTING name is one."""
+    makefile = (PROJECT / "Makefile").read_text()
 
-    for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):
-        assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE)
+    for targets in re.findall(r"^make ([\w-]+)|`make ([\w-]+)", README + CONTRIBUTING, re.M):
+        assert re.search(rf"^{max(targets)}:.*##", makefile, re.MULTILINE)
