@@ -18,8 +18,9 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 def landing(days_ago, rows, **members):
     unknown = dict.fromkeys(("net", "added", "removed"))
     at = NOON - timedelta(days=days_ago)
-    known = {"day": at.date(), "status": "live", "observed_at": at, "duration_seconds": 2.345}
-    return Landing(**{"rejected": 0, **known, **unknown, **members}, rows=rows)
+    known = {"day": at.date(), "status": "live", "rejected": 0}
+    measured = {"observed_at": at, "duration_seconds": 2.345}
+    return Landing(**{**known, **measured, **unknown, **members}, rows=rows)
 
 
 def overview(*landings, destination="/lake"):

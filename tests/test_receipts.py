@@ -66,8 +66,7 @@ MEMBERS = {
     *("declared", "received", "rejected", "after_cutoff", "null_created_at", "duplicate_ids"),
     *("unknown_fields", "min_created_at", "max_created_at", "bytes", "sha256", "changed"),
     *("observed_at", "duration_seconds", "previous_snapshot_date", "previous_rows"),
-    *("email_mode", "timezone"),
-    *("provider_version", "conn_id", "dag_id", "task_id", "run_id"),
+    *("email_mode", "timezone", "provider_version", "conn_id", "dag_id", "task_id", "run_id"),
     *("partitions_written", "partitions_kept", "partitions_removed"),
 }
 

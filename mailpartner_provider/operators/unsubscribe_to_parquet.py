@@ -216,16 +216,16 @@ class _Progress:
         self._say = say
         self._seconds = seconds
         self._stream: UnsubscribeStream | None = None
-        self._began = self._said = 0.0
+        self._said = 0.0
 
     def report(self, stream: UnsubscribeStream, now: float) -> None:
         if stream is not self._stream:  # the first try, or another one
             self._stream = stream
-            self._began = self._said = now
+            self._said = now
         if now - self._said < self._seconds:
             return
         self._said = now
-        rate = stream.received / (now - self._began)
+        rate = stream.received / stream.seconds
         if stream.declared and stream.declared >= stream.received:
             self._say(
                 "Received %d of %d declared records (%d %%), %d a second, %d s left",

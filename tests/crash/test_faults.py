@@ -11,7 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 import time_machine
@@ -181,6 +181,25 @@ class TestClock:
         assert (day, status) == (receipt["snapshot_date"], receipt["status"])
         assert 0 <= (observed_at - begins).total_seconds() < 60
         assert 0 < receipt["duration_seconds"] < 60
+
+    def test_duration(self, api, lake):
+        """A landing takes as long as its answer does, and the tries before it do not count."""
+
+        def pieces(seconds, body):
+            yield b"{"
+            sleep(seconds)
+            yield body[1:]
+
+        whole = json.dumps(listing(THREE)).encode()
+        api.script(
+            Answer(pieces(0.4, whole[:-1]), headers={"Retry-After": "0"}),
+            Answer(pieces(0.2, whole)),
+        )
+
+        began = monotonic()
+        duration = land(lake)["duration_seconds"]
+
+        assert 0.2 <= duration <= monotonic() - began - 0.4
 
     def test_each_try_has_its_own_instant(self, api, lake):
         """A try that begins after midnight is backdated, though the landing began before."""
