@@ -39,11 +39,11 @@ def make_snapshot(
     """Write a snapshot as a landing does, and the receipt that changes look at."""
     import pyarrow as pa
 
-    from mailpartner_provider.destinations import digest
-    from mailpartner_provider.emails import EmailMode
-    from mailpartner_provider.parquet import in_row_groups, open_writer
-    from mailpartner_provider.receipts import Receipt
-    from mailpartner_provider.staging import snapshot_schema
+    from mailpartner_provider.lake.parquet import in_row_groups, open_writer
+    from mailpartner_provider.lake.receipts import Receipt
+    from mailpartner_provider.lake.storage import digest
+    from mailpartner_provider.privacy.hashing import EmailMode
+    from mailpartner_provider.snapshots.staging import snapshot_schema
 
     def batches():
         for at in range(0, len(ids), 100_000):
@@ -78,7 +78,7 @@ def tell(folder: Path) -> None:
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     import duckdb
 
-    import mailpartner_provider.changes
+    import mailpartner_provider.changes.landing
     from benchmarks.ways import _memory
     from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 

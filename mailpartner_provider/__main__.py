@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from datetime import datetime, timezone
 
 from mailpartner_provider.errors import MailPartnerError, WrongArgument
-from mailpartner_provider.partitions import PARTITION_PREFIX, RECEIPTS
+from mailpartner_provider.lake.names import PARTITION_PREFIX, RECEIPTS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,9 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _erase(destination: str, emails: list[str], conn_id: str | None) -> dict[str, object]:
-    from mailpartner_provider.erasure import erase
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.operators.arguments import open_destination
+    from mailpartner_provider.privacy.erasure import erase
 
     hmac_key = MailPartnerHook(conn_id).email_hmac_key() if conn_id else None
     place, erased_at = open_destination(destination), datetime.now(timezone.utc)

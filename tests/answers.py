@@ -6,7 +6,7 @@ from itertools import cycle, pairwise
 
 from hypothesis import strategies as st
 
-from mailpartner_provider.stream import BLOCK_BYTES
+from mailpartner_provider.api.stream import BLOCK_BYTES
 from tests.oracle import LONG_AGO, SURELY_READ, TODAY, Case
 from tests.plain import ANYTHING, RAW_RECORDS, STYLES, TEXTS, ZONES, Members, Verbatim, rendered
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from mailpartner_provider.destinations import LocalFolder
+from mailpartner_provider.lake.storage import LocalFolder
 from tests.forks import FORKS
 
 

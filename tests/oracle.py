@@ -26,17 +26,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import mailpartner_provider
-from mailpartner_provider import stream
-from mailpartner_provider.blocks import Block, decode_exactly, decode_fast
-from mailpartner_provider.destinations import LocalFolder
-from mailpartner_provider.emails import EmailMode
+from mailpartner_provider.api import stream
+from mailpartner_provider.api.blocks import Block, decode_exactly, decode_fast
+from mailpartner_provider.api.stream import BLOCK_BYTES, UnsubscribeStream
 from mailpartner_provider.errors import MailPartnerError
-from mailpartner_provider.history import read_history
-from mailpartner_provider.landing import Order, Terms, land
-from mailpartner_provider.partitions import partition_file, receipt_file, rejected_file
-from mailpartner_provider.receipts import Receipt
-from mailpartner_provider.staging import snapshot_schema
-from mailpartner_provider.stream import BLOCK_BYTES, UnsubscribeStream
+from mailpartner_provider.lake.history import read_history
+from mailpartner_provider.lake.names import partition_file, receipt_file, rejected_file
+from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.lake.storage import LocalFolder
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots.landing import Order, Terms, land
+from mailpartner_provider.snapshots.staging import snapshot_schema
 from tests.conftest import PARIS, files
 from tests.plain import Pairs, alike, plain, plain_row, read_plainly, same_row
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider.destinations import digest
-from mailpartner_provider.receipts import Receipt
+from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.lake.storage import digest
 from tests.test_receipts import RECEIPT
 
 COLUMNS = pa.schema(

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailpartner_provider.blocks import Block, decode_block, decode_exactly, decode_fast
-from mailpartner_provider.records import SCHEMA
+from mailpartner_provider.api.blocks import Block, decode_block, decode_exactly, decode_fast
+from mailpartner_provider.api.records import SCHEMA
 from tests.conftest import PARIS
 from tests.oracle import assert_ways_agree
 from tests.plain import (

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpartner_provider import comparison
-from mailpartner_provider.comparison import Comparison
+from mailpartner_provider.changes import diff
+from mailpartner_provider.changes.diff import Comparison
 from mailpartner_provider.errors import LandingStopped
 from tests.conftest import TODAY
 from tests.plain import STEADY
@@ -143,8 +143,8 @@ def test_odd_places(tmp_path, name):
 
 def test_more_than_memory(tmp_path, monkeypatch):
     """Lists that do not fit into the memory allowed are compared on the disk."""
-    monkeypatch.setattr(comparison, "MEMORY_LIMIT", "128MB")
-    monkeypatch.setattr(comparison, "THREADS", 1)
+    monkeypatch.setattr(diff, "MEMORY_LIMIT", "128MB")
+    monkeypatch.setattr(diff, "THREADS", 1)
     before = [(key, f"{key}@example.com" * 40, None, None) for key in range(150_000)]
     files = [write(tmp_path, "now", before[1:]), write(tmp_path, "before", before[:-1])]
 
@@ -155,7 +155,7 @@ def test_more_than_memory(tmp_path, monkeypatch):
 
 def test_too_little_memory(tmp_path, monkeypatch):
     """Where even that does not do, an error says so, and quotes no record."""
-    monkeypatch.setattr(comparison, "MEMORY_LIMIT", "1MB")
+    monkeypatch.setattr(diff, "MEMORY_LIMIT", "1MB")
     before = [(key, f"{key}@example.com", None, None) for key in range(150_000)]
     file = write(tmp_path, "now", before)
 

@@ -18,12 +18,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpartner_provider import landing
-from mailpartner_provider.destinations import LocalFolder
+from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.errors import BadData, LandingStopped
-from mailpartner_provider.history import read_history
-from mailpartner_provider.layouts import CREATED, INDEX
-from mailpartner_provider.stream import UnsubscribeStream
+from mailpartner_provider.lake.history import read_history
+from mailpartner_provider.lake.layouts import CREATED, INDEX
+from mailpartner_provider.lake.storage import LocalFolder
+from mailpartner_provider.snapshots import landing
 from tests.bucket import Request, refusing
 from tests.conftest import PARIS, THREE, TODAY, YESTERDAY, files, land, listing
 from tests.killed import kill

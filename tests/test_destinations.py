@@ -14,13 +14,13 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from mailpartner_provider.destinations import LocalFolder, ObjectStore
+from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
 from tests.conftest import files, land
 
 HOLD_SCRATCH = """
 import tempfile, time
 from pathlib import Path
-from mailpartner_provider.destinations import LocalFolder, ObjectStore
+from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
 
 tempfile.tempdir = {temporary!r}
 with {destination}.scratch() as folder:

@@ -13,9 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpartner_provider.emails import EMAIL_MODES, EmailMode
-from mailpartner_provider.records import read_record
-from mailpartner_provider.staging import snapshot_schema
+from mailpartner_provider.api.records import read_record
+from mailpartner_provider.privacy.hashing import EMAIL_MODES, EmailMode
+from mailpartner_provider.snapshots.staging import snapshot_schema
 from mailpartner_provider.testing.answers import Answer
 from tests.conftest import PARIS, THREE, TODAY, connect, files, land, listing, rows
 from tests.plain import STEADY, TEXTS

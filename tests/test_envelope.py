@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailpartner_provider.envelope import (
+from mailpartner_provider.api.envelope import (
     PERMANENT_CODES,
     declared,
     paging,

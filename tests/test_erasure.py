@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpartner_provider.changes import Order as ChangesOrder
-from mailpartner_provider.changes import land_changes
-from mailpartner_provider.comparison import Comparison
-from mailpartner_provider.destinations import LocalFolder
-from mailpartner_provider.erasure import erase
+from mailpartner_provider.api.stream import UnsubscribeStream
+from mailpartner_provider.changes.diff import Comparison
+from mailpartner_provider.changes.landing import Order as ChangesOrder
+from mailpartner_provider.changes.landing import land_changes
 from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
-from mailpartner_provider.history import read_history
-from mailpartner_provider.landing import Order
-from mailpartner_provider.landing import land as land_stream
-from mailpartner_provider.stream import UnsubscribeStream
+from mailpartner_provider.lake.history import read_history
+from mailpartner_provider.lake.storage import LocalFolder
+from mailpartner_provider.privacy.erasure import erase
+from mailpartner_provider.snapshots.landing import Order
+from mailpartner_provider.snapshots.landing import land as land_stream
 from tests.bucket import Request, refusing
 from tests.conftest import PARIS, THREE, TODAY, YESTERDAY, connect, files, land, listing, rows
 from tests.killed import kill

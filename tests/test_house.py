@@ -14,20 +14,20 @@ import mailpartner_provider
 PACKAGE = Path(mailpartner_provider.__file__).parent
 MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 PURE = [
-    "blocks.py",
-    "columns.py",
-    "credits.py",
-    "emails.py",
-    "envelope.py",
-    "erased.py",
-    "errors.py",
-    "masking.py",
-    "overview.py",
-    "page.py",
-    "partitions.py",
-    "receipts.py",
-    "records.py",
-    "stream.py",
+    "errors",
+    "masking",
+    "api.blocks",
+    "api.columns",
+    "api.credits",
+    "api.envelope",
+    "api.records",
+    "api.stream",
+    "lake.names",
+    "lake.receipts",
+    "privacy.erasure_list",
+    "privacy.hashing",
+    "ui.overview",
+    "ui.page",
 ]
 
 
@@ -45,7 +45,10 @@ def imported(module: str) -> set[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_airflow(module):
     """Airflow is known only to hooks, operators, its plugin and compat."""
-    if not module.startswith(("hooks/", "operators/")) and module not in ("compat.py", "plugin.py"):
+    if not module.startswith(("hooks/", "operators/")) and module not in (
+        "compat.py",
+        "ui/plugin.py",
+    ):
         assert "airflow" not in imported(module)
 
 
@@ -59,20 +62,20 @@ def test_network(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_disk(module):
     """Disk and object stores are known only to those who stage and publish."""
-    if module not in ("destinations.py", "landing.py", "staging.py"):
+    if module not in ("lake/storage.py", "snapshots/staging.py"):
         assert not imported(module) & {"fsspec", "os", "shutil", "tempfile"}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_duckdb(module):
     """DuckDB, which only some have installed, is known only to the comparison."""
-    if module != "comparison.py":
+    if module != "changes/diff.py":
         assert "duckdb" not in imported(module)
 
 
 def test_pure():
     """Records, stream, partitions and receipts import without Airflow or requests installed."""
-    names = [f"mailpartner_provider.{module.removesuffix('.py')}" for module in PURE]
+    names = [f"mailpartner_provider.{module}" for module in PURE]
     script = f"""
 import sys
 sys.modules.update(airflow=None, requests=None)
@@ -102,7 +105,7 @@ def test_plugin_is_light():
 import sys
 from airflow.providers.common.compat.sdk import AirflowPlugin, BaseOperatorLink, XCom, conf
 before = set(sys.modules)
-import mailpartner_provider.plugin
+import mailpartner_provider.ui.plugin
 loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
 assert not loaded & {"fastapi", "fsspec", "jinja2", "pyarrow", "pandas", "requests"}, loaded
 """

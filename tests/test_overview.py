@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 
 import pytest
 
-from mailpartner_provider.overview import overview_of
+from mailpartner_provider.ui.overview import overview_of
 from tests.test_receipts import CHANGES, RECEIPT
 
 

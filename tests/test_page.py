@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 
-from mailpartner_provider.overview import LATE, Landing, Overview
-from mailpartner_provider.page import BAR_WIDTH, HEIGHT, WIDTH, View, chart_of, render, signed
+from mailpartner_provider.ui.overview import LATE, Landing, Overview
+from mailpartner_provider.ui.page import BAR_WIDTH, HEIGHT, WIDTH, View, chart_of, render, signed
 from tests.test_receipts import RECEIPT
 
 VARIABLE = "mailpartner_destinations"

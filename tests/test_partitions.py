@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpartner_provider.partitions import (
+from mailpartner_provider.lake.names import (
     day_in_name,
     day_of,
     end_of_day,

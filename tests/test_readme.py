@@ -16,12 +16,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from mailpartner_provider.emails import EmailMode
 from mailpartner_provider.get_provider_info import CONN_FIELDS
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+from mailpartner_provider.lake.receipts import Receipt
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
-from mailpartner_provider.receipts import Receipt
-from mailpartner_provider.staging import snapshot_schema
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots.staging import snapshot_schema
 from tests.airflow.runs import AIRFLOW
 from tests.conftest import THREE, TODAY, YESTERDAY, files, land, rows
 from tests.spark import spark

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailpartner_provider import __version__
-from mailpartner_provider.receipts import ChangesReceipt, Receipt, read_any_receipt, read_receipt
+from mailpartner_provider.lake.receipts import (
+    ChangesReceipt,
+    Receipt,
+    read_any_receipt,
+    read_receipt,
+)
 from tests.plain import STEADY
 
 RECEIPT = Receipt(

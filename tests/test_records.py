@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 
-from mailpartner_provider.records import Rejected, Unsubscribe, parse_json, read_record
+from mailpartner_provider.api.records import Rejected, Unsubscribe, parse_json, read_record
 from tests.conftest import PARIS
 from tests.plain import (
     EPOCH,

@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from mailpartner_provider.destinations import LocalFolder
-from mailpartner_provider.partitions import partition_file, receipt_file, rejected_file
-from mailpartner_provider.retention import remove_old
+from mailpartner_provider.lake.names import partition_file, receipt_file, rejected_file
+from mailpartner_provider.lake.retention import remove_old
+from mailpartner_provider.lake.storage import LocalFolder
 from tests.conftest import THREE, TODAY, files, land
 from tests.killed import kill
 

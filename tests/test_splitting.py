@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpartner_provider import parquet, splitting
-from mailpartner_provider.emails import EmailMode
-from mailpartner_provider.partitions import partition_file
-from mailpartner_provider.splitting import local_days, split_by_day
-from mailpartner_provider.staging import snapshot_schema
+from mailpartner_provider.lake import parquet
+from mailpartner_provider.lake.names import partition_file
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots import splitting
+from mailpartner_provider.snapshots.splitting import local_days, split_by_day
+from mailpartner_provider.snapshots.staging import snapshot_schema
 from tests.conftest import PARIS, TODAY
 from tests.plain import EPOCH, STEADY
 

@@ -8,8 +8,8 @@ from itertools import chain
 import pytest
 from hypothesis import given, settings
 
+from mailpartner_provider.api.stream import BLOCK_BYTES, MAX_VALUE_BYTES, UnsubscribeStream
 from mailpartner_provider.errors import BadData, RequestFailed, RequestRefused
-from mailpartner_provider.stream import BLOCK_BYTES, MAX_VALUE_BYTES, UnsubscribeStream
 from tests.answers import (
     DAMAGED_ANSWERS,
     GOOD_ANSWERS,

@@ -56,7 +56,7 @@ def test_content(wheel):
     names = zipfile.ZipFile(wheel).namelist()
 
     assert "mailpartner_provider/py.typed" in names
-    assert "mailpartner_provider/page.html" in names
+    assert "mailpartner_provider/ui/page.html" in names
     assert "mailpartner_provider/example_dags/mailpartner_daily_s3.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {"mailpartner_provider"} == {

@@ -9,9 +9,9 @@ import re
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
+from mailpartner_provider.api.records import utf8_text
 from mailpartner_provider.errors import RequestRefused
 from mailpartner_provider.get_provider_info import CONN_FIELDS, DEFAULT_BASE_URL
-from mailpartner_provider.records import utf8_text
 
 
 def read_key(connection: Any) -> str:

@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 import tenacity
 from airflow.providers.common.compat.sdk import BaseHook
 
-from mailpartner_provider import envelope
+from mailpartner_provider.api import envelope
+from mailpartner_provider.api.credits import Credits, read_credits
+from mailpartner_provider.api.records import parse_json
+from mailpartner_provider.api.stream import CALL, UnsubscribeStream
 from mailpartner_provider.compat import mask_secret
-from mailpartner_provider.credits import Credits, read_credits
 from mailpartner_provider.errors import (
     BadData,
     LandingStopped,
@@ -38,14 +40,12 @@ from mailpartner_provider.hooks.connection import (
     read_timeouts,
 )
 from mailpartner_provider.hooks.http import Download, Session
-from mailpartner_provider.records import parse_json
-from mailpartner_provider.stream import CALL, UnsubscribeStream
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mailpartner_provider.blocks import Block
+    from mailpartner_provider.api.blocks import Block
 
 DEFAULT_TIMEZONE = "Europe/Paris"
 TRIES = 4
@@ -162,7 +162,7 @@ class MailPartnerHook(BaseHook):
         import pandas as pd
         import pyarrow as pa
 
-        from mailpartner_provider.records import SCHEMA
+        from mailpartner_provider.api.records import SCHEMA
 
         def fetch() -> pa.Table:
             blocks = iter(self.fetch_unsubscribes(timezone))

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from mailpartner_provider import partitions
-from mailpartner_provider.destinations import Destination, LocalFolder, ObjectStore
-from mailpartner_provider.emails import EMAIL_MODES
 from mailpartner_provider.errors import WrongArgument
-from mailpartner_provider.landing import Origin, Terms
-from mailpartner_provider.layouts import LAYOUTS, SNAPSHOT
+from mailpartner_provider.lake import names
+from mailpartner_provider.lake.layouts import LAYOUTS, SNAPSHOT
+from mailpartner_provider.lake.storage import Destination, LocalFolder, ObjectStore
+from mailpartner_provider.privacy.hashing import EMAIL_MODES
+from mailpartner_provider.snapshots.landing import Origin, Terms
 
 ON_EMPTY = ("write", "skip", "fail")
 
@@ -34,10 +34,10 @@ def read_day(
 ) -> tuple[date, str]:
     """Settle the day, which must have begun, and name what decided it."""
     try:
-        day, source = partitions.resolve_snapshot_date(snapshot_date, run, zone)
+        day, source = names.resolve_snapshot_date(snapshot_date, run, zone)
     except ValueError as error:
         raise WrongArgument(str(error)) from None
-    today = partitions.day_of(datetime.now(timezone.utc), zone)
+    today = names.day_of(datetime.now(timezone.utc), zone)
     if day > today:
         raise WrongArgument(
             f"snapshot_date: {day} (from {source}) is in the future; it is {today} in {zone.key}"

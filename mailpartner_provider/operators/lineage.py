@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from mailpartner_provider.changes import changes_schema
-from mailpartner_provider.emails import EmailMode
-from mailpartner_provider.layouts import CREATED
-from mailpartner_provider.receipts import ChangesReceipt, Receipt
-from mailpartner_provider.splitting import created_schema
-from mailpartner_provider.staging import snapshot_schema
-from mailpartner_provider.stream import CALL
+from mailpartner_provider.api.stream import CALL
+from mailpartner_provider.changes.landing import changes_schema
+from mailpartner_provider.lake.layouts import CREATED
+from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots.splitting import created_schema
+from mailpartner_provider.snapshots.staging import snapshot_schema
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import Stats
 
-from mailpartner_provider.receipts import read_utc
+from mailpartner_provider.lake.receipts import read_utc
 
 if TYPE_CHECKING:
-    from mailpartner_provider.receipts import Receipt
+    from mailpartner_provider.lake.receipts import Receipt
 
 
 def send(receipt: Receipt, duration: timedelta) -> None:

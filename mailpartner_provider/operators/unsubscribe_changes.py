@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from mailpartner_provider.changes import Order
-    from mailpartner_provider.comparison import Comparison
-    from mailpartner_provider.receipts import ChangesReceipt
+    from mailpartner_provider.changes.diff import Comparison
+    from mailpartner_provider.changes.landing import Order
+    from mailpartner_provider.lake.receipts import ChangesReceipt
 
 
 class UnsubscribeChangesOperator(BaseOperator):
@@ -76,7 +76,7 @@ class UnsubscribeChangesOperator(BaseOperator):
     @without_variables()
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the changes; return the receipt and attach it to every outlet asset's event."""
-        from mailpartner_provider.changes import land_changes
+        from mailpartner_provider.changes.landing import land_changes
 
         try:
             order = self._order(context)
@@ -110,13 +110,13 @@ class UnsubscribeChangesOperator(BaseOperator):
     @cached_property
     def comparison(self) -> Comparison:
         """The comparison, made when first used."""
-        from mailpartner_provider.comparison import Comparison
+        from mailpartner_provider.changes.diff import Comparison
 
         return Comparison()
 
     def _order(self, context: Context) -> Order:
         """Check the arguments, now that templates are rendered, and settle the day."""
-        from mailpartner_provider.changes import Order
+        from mailpartner_provider.changes.landing import Order
         from mailpartner_provider.operators import arguments
 
         zone = arguments.read_zone(self.timezone)

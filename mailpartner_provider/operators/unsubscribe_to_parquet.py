@@ -14,24 +14,24 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from mailpartner_provider import partitions
 from mailpartner_provider.errors import (
     MailPartnerError,
     RequestRefused,
     WrongArgument,
     without_variables,
 )
+from mailpartner_provider.lake import names
 from mailpartner_provider.operators.links import LandedPartitionLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from mailpartner_provider.emails import EmailMode
+    from mailpartner_provider.api.stream import UnsubscribeStream
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-    from mailpartner_provider.landing import Order
-    from mailpartner_provider.receipts import Receipt
-    from mailpartner_provider.stream import UnsubscribeStream
+    from mailpartner_provider.lake.receipts import Receipt
+    from mailpartner_provider.privacy.hashing import EmailMode
+    from mailpartner_provider.snapshots.landing import Order
 
 
 class UnsubscribeToParquetOperator(BaseOperator):
@@ -136,8 +136,8 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
     def _order(self, context: Context) -> Order:
         """Check the arguments, now that templates are rendered, and settle the day."""
-        from mailpartner_provider import landing
         from mailpartner_provider.operators import arguments
+        from mailpartner_provider.snapshots import landing
 
         zone = arguments.read_zone(self.timezone)
         day, source = arguments.read_day(self.snapshot_date, arguments.dates_of_run(context), zone)
@@ -158,17 +158,17 @@ class UnsubscribeToParquetOperator(BaseOperator):
         )
 
     def _emails(self, mode: str) -> EmailMode:
-        from mailpartner_provider.emails import HMAC, EmailMode
+        from mailpartner_provider.privacy.hashing import HMAC, EmailMode
 
         return EmailMode(mode, self.hook.email_hmac_key() if mode == HMAC else b"")
 
     def _land(self, order: Order) -> Receipt | None:
-        from mailpartner_provider import landing
-        from mailpartner_provider.history import read_history
+        from mailpartner_provider.lake.history import read_history
         from mailpartner_provider.operators import metrics
+        from mailpartner_provider.snapshots import landing
 
         history = read_history(order.destination, order.day, order.partition_by)
-        today = partitions.day_of(datetime.now(timezone.utc), order.zone)
+        today = names.day_of(datetime.now(timezone.utc), order.zone)
         if order.day < today and (kept := landing.keep(order, history, is_live=False)):
             return kept
         began = time.monotonic()

@@ -14,9 +14,9 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from mailpartner_provider.emails import EmailMode
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
-from mailpartner_provider.staging import snapshot_schema
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots.staging import snapshot_schema
 from tests.airflow.conftest import dag_of, midnight
 from tests.airflow.runs import load, run_by_scheduler
 from tests.airflow.test_examples import EXAMPLES

@@ -11,12 +11,12 @@ import sys
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from mailpartner_provider.changes import changes_schema
-from mailpartner_provider.emails import EmailMode
+from mailpartner_provider.changes.landing import changes_schema
 from mailpartner_provider.operators.lineage import data_set
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
-from mailpartner_provider.splitting import created_schema
-from mailpartner_provider.staging import snapshot_schema
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots.splitting import created_schema
+from mailpartner_provider.snapshots.staging import snapshot_schema
 from tests import LINEAGE
 from tests.airflow.conftest import NOON, dag_of
 from tests.airflow.runs import run_by_hand

@@ -13,7 +13,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpartner_provider.credits import Credits
+from mailpartner_provider.api.credits import Credits
+from mailpartner_provider.api.records import SCHEMA
 from mailpartner_provider.errors import RequestFailed, RequestRefused
 from mailpartner_provider.hooks.connection import (
     key_forms,
@@ -21,7 +22,6 @@ from mailpartner_provider.hooks.connection import (
     read_email_hmac_key,
 )
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-from mailpartner_provider.records import SCHEMA
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from tests.conftest import THREE, at_once, connect, listing

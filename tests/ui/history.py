@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from datetime import date, timedelta
 
-from mailpartner_provider.partitions import partition_file, receipt_file
+from mailpartner_provider.lake.names import partition_file, receipt_file
 from tests.bucket import Bucket
 from tests.test_receipts import CHANGES, RECEIPT
 

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider import history, partitions
-from mailpartner_provider.comparison import Comparison
-from mailpartner_provider.destinations import Destination, digest, naming_the_place
-from mailpartner_provider.erased import read_erased, tokens_of
+from mailpartner_provider.changes.diff import Comparison
 from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
-from mailpartner_provider.landing import Origin
-from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
-from mailpartner_provider.receipts import CHANGES_DATASET, LIVE, ChangesReceipt, Receipt
+from mailpartner_provider.lake import history, names
+from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
+from mailpartner_provider.lake.receipts import CHANGES_DATASET, LIVE, ChangesReceipt, Receipt
+from mailpartner_provider.lake.storage import Destination, digest, naming_the_place
+from mailpartner_provider.privacy.erasure_list import read_erased, tokens_of
+from mailpartner_provider.snapshots.landing import Origin
 
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
 
@@ -71,7 +71,7 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
     if pair is None:
         return None
     declared = _declared(order)
-    erased = read_erased(order.destination.read(partitions.ERASED))
+    erased = read_erased(order.destination.read(names.ERASED))
     with order.destination.scratch() as scratch:
         files = [
             _fetch(order.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
@@ -87,7 +87,7 @@ def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
         _check(counts, pair, order.max_removed)
         with order.destination.alone():
-            if erased != read_erased(order.destination.read(partitions.ERASED)):
+            if erased != read_erased(order.destination.read(names.ERASED)):
                 raise RequestFailed("somebody was erased meanwhile; let the task run again")
             receipt = _declare(file, counts, pair, order, declared)
             comparison.raise_if_stopped()
@@ -125,7 +125,7 @@ def _declared(order: Order) -> str | None:
 
     :raises WrongArgument: the destination is the source, or another folder of snapshots
     """
-    standing = order.destination.read(partitions.receipt_file(order.day))
+    standing = order.destination.read(names.receipt_file(order.day))
     try:
         receipt = json.loads(standing or b"")
         dataset, sha256 = receipt["dataset"], receipt["sha256"]
@@ -141,7 +141,7 @@ def _declared(order: Order) -> str | None:
 
 def _fetch(source: Destination, receipt: Receipt, file: Path) -> Path:
     """Copy a snapshot, and make sure that it is the one that its receipt names."""
-    name = partitions.partition_file(date.fromisoformat(receipt.snapshot_date))
+    name = names.partition_file(date.fromisoformat(receipt.snapshot_date))
     if not source.fetch(name, file):
         raise BadData(
             f"{source.uri(name)} is not there, and its receipt is: put it back, or remove the "
@@ -220,7 +220,7 @@ def _declare(
     file: Path, counts: Counter[str], pair: _Pair, order: Order, declared: str | None
 ) -> ChangesReceipt:
     """Write down what is about to be published; a file that no receipt declared is a change."""
-    name, sha256 = partitions.partition_file(order.day), digest(file)
+    name, sha256 = names.partition_file(order.day), digest(file)
     found = order.destination.digest(name)
     return ChangesReceipt(
         snapshot_date=pair.current.snapshot_date,
@@ -248,7 +248,7 @@ def _declare(
 def _uri(snapshot: Receipt | None, source: Destination) -> str | None:
     if snapshot is None:
         return None
-    return source.uri(partitions.partition_file(date.fromisoformat(snapshot.snapshot_date)))
+    return source.uri(names.partition_file(date.fromisoformat(snapshot.snapshot_date)))
 
 
 def _publish(file: Path, receipt: ChangesReceipt, order: Order) -> None:
@@ -257,5 +257,5 @@ def _publish(file: Path, receipt: ChangesReceipt, order: Order) -> None:
     with naming_the_place("write changes in", file.parent):
         receipt_file.write_text(receipt.to_json(), encoding="ascii")
     if receipt.changed:
-        order.destination.publish(file, partitions.partition_file(order.day))
-    order.destination.publish(receipt_file, partitions.receipt_file(order.day))
+        order.destination.publish(file, names.partition_file(order.day))
+    order.destination.publish(receipt_file, names.receipt_file(order.day))

@@ -15,16 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider import partitions
-from mailpartner_provider.destinations import naming_the_place
-from mailpartner_provider.emails import EmailMode
-from mailpartner_provider.parquet import (
+from mailpartner_provider.lake import names
+from mailpartner_provider.lake.parquet import (
     ROW_GROUP_ROWS,
     in_row_groups,
     open_writer,
     schema_with_day,
     with_day,
 )
+from mailpartner_provider.lake.storage import naming_the_place
+from mailpartner_provider.privacy.hashing import EmailMode
 
 # Between these, Arrow finds the day as exactly as Python does; see columns.py.
 _PLAIN_FROM, _PLAIN_UNTIL = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1971, 2037))
@@ -54,7 +54,7 @@ def split_by_day(file: Path, zone: ZoneInfo, emails: EmailMode) -> dict[str, Pat
             schema, files = created_schema(emails), {}
             for day, places in (runs or {None: []}).items():
                 rows = (batches[number].slice(*place) for number, place in places)
-                name = partitions.partition_file(day)
+                name = names.partition_file(day)
                 files[name] = folder / f"{day}.parquet"
                 with open_writer(files[name], schema) as writer:
                     for row_group in in_row_groups(rows, emails.schema):
@@ -102,6 +102,6 @@ def _sort(
 
 def _day_of(instant: datetime, zone: ZoneInfo) -> date | None:
     try:
-        return partitions.day_of(instant, zone)
+        return names.day_of(instant, zone)
     except OverflowError:  # the first or the last day of the calendar, and another one in the zone
         return None

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mailpartner_provider.columns import (
+from mailpartner_provider.api.columns import (
     doubtful_emails,
     either,
     instants,
     integers,
     read_columns,
 )
-from mailpartner_provider.records import (
+from mailpartner_provider.api.records import (
     FIELDS,
     SCHEMA,
     Rejected,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import date, timedelta
 
-from mailpartner_provider.destinations import Destination
-from mailpartner_provider.partitions import (
+from mailpartner_provider.lake.names import (
     PARTITION_PREFIX,
     RECEIPTS,
     REJECTED,
@@ -15,6 +14,7 @@ from mailpartner_provider.partitions import (
     receipt_file,
     rejected_file,
 )
+from mailpartner_provider.lake.storage import Destination
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from mailpartner_provider.operators.links import PREFIX, page_path
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from mailpartner_provider.destinations import Destination
-    from mailpartner_provider.page import View
-    from mailpartner_provider.receipts import ChangesReceipt, Receipt
+    from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt
+    from mailpartner_provider.lake.storage import Destination
+    from mailpartner_provider.ui.page import View
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _application() -> FastAPI:
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
 
-    from mailpartner_provider.page import render
+    from mailpartner_provider.ui.page import render
 
     application = FastAPI(openapi_url=None, dependencies=[Depends(requires_access_asset("GET"))])
     headers = {
@@ -88,10 +88,10 @@ class _Read(NamedTuple):
 
 def _view(uri: str, day: date | None, now: datetime) -> View:
     """Read what there is to show: of all destinations, or of the one in which a URI lies."""
-    from mailpartner_provider.history import standing_receipt
-    from mailpartner_provider.overview import overview_of
-    from mailpartner_provider.page import View
-    from mailpartner_provider.receipts import ChangesReceipt, Receipt
+    from mailpartner_provider.lake.history import standing_receipt
+    from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt
+    from mailpartner_provider.ui.overview import overview_of
+    from mailpartner_provider.ui.page import View
 
     names = _destinations()
     if names is None:
@@ -132,7 +132,7 @@ def _destinations() -> list[str] | None:
 
 
 def _read(name: str) -> _Read:
-    from mailpartner_provider.history import newest_receipts
+    from mailpartner_provider.lake.history import newest_receipts
     from mailpartner_provider.operators.arguments import open_destination
 
     destination = open_destination(name)

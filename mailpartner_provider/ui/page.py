@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import jinja2
 
-from mailpartner_provider.overview import Landing, Overview
-from mailpartner_provider.receipts import Receipt
+from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.ui.overview import Landing, Overview
 
 WIDTH, HEIGHT, BAR_WIDTH = 480, 120, 8
 
@@ -108,7 +108,7 @@ def _said(landing: Landing) -> str:
 @cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mailpartner_provider", ""),
+        loader=jinja2.PackageLoader("mailpartner_provider.ui", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -18,10 +18,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailpartner_provider import envelope
-from mailpartner_provider.blocks import Block, decode_block
+from mailpartner_provider.api import envelope
+from mailpartner_provider.api.blocks import Block, decode_block
+from mailpartner_provider.api.records import parse_json
 from mailpartner_provider.errors import MailPartnerError, RequestFailed
-from mailpartner_provider.records import parse_json
 
 CALL = "unsubscribe/list"
 BLOCK_BYTES = 2 * 2**20

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from mailpartner_provider.api.records import SCHEMA, parse_json, to_json, utf8_text
 from mailpartner_provider.masking import without_addresses
-from mailpartner_provider.records import SCHEMA, parse_json, to_json, utf8_text
 
 PLAIN, SHA256, HMAC, DROP = EMAIL_MODES = ("plain", "sha256", "hmac", "drop")
 

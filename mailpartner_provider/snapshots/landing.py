@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from mailpartner_provider import layouts, partitions
-from mailpartner_provider.destinations import Destination, naming_the_place
-from mailpartner_provider.emails import EmailMode
-from mailpartner_provider.erased import read_erased
+from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.errors import BadData, RequestFailed
-from mailpartner_provider.history import History, read_history, standing_receipt
+from mailpartner_provider.lake import layouts, names
+from mailpartner_provider.lake.history import History, read_history, standing_receipt
+from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, iso_utc
+from mailpartner_provider.lake.retention import remove_old
+from mailpartner_provider.lake.storage import Destination, naming_the_place
 from mailpartner_provider.masking import masked
-from mailpartner_provider.receipts import BACKDATED, LIVE, Receipt, iso_utc
-from mailpartner_provider.retention import remove_old
-from mailpartner_provider.splitting import split_by_day
-from mailpartner_provider.staging import Staged, stage
-from mailpartner_provider.stream import UnsubscribeStream
+from mailpartner_provider.privacy.erasure_list import read_erased
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots.splitting import split_by_day
+from mailpartner_provider.snapshots.staging import Staged, stage
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +77,11 @@ def land(
     :raises WrongArgument: the destination holds partitions of another layout
     :raises OSError: the destination cannot be read or written
     """
-    is_live = partitions.day_of(stream.observed_at, order.zone) <= order.day
+    is_live = names.day_of(stream.observed_at, order.zone) <= order.day
     if kept := keep(order, history, is_live=is_live):
         return kept
-    cutoff = None if is_live else partitions.end_of_day(order.day, order.zone)
-    erased = read_erased(order.destination.read(partitions.ERASED))
+    cutoff = None if is_live else names.end_of_day(order.day, order.zone)
+    erased = read_erased(order.destination.read(names.ERASED))
     with order.destination.scratch() as scratch:
         staged = stage(stream, scratch, order.day, cutoff, heartbeat, order.emails, erased)
         _check(staged, order.terms, history.last)
@@ -90,7 +90,7 @@ def land(
         files = _partitions(staged, order)
         with order.destination.alone():
             heartbeat(stream)
-            if erased != read_erased(order.destination.read(partitions.ERASED)):
+            if erased != read_erased(order.destination.read(names.ERASED)):
                 raise RequestFailed("somebody was erased meanwhile; the list is landed anew")
             history = _meanwhile(order, history, is_live=is_live)
             if kept := keep(order, history, is_live=is_live):
@@ -146,7 +146,7 @@ def _stands_live(order: Order, standing: Receipt) -> bool:
     """
     if standing.status != LIVE:
         return False
-    name = partitions.partition_file(order.day)
+    name = names.partition_file(order.day)
     if layouts.digest_of(order.destination, order.partition_by, name) == standing.sha256:
         return True
     log.warning(
@@ -182,7 +182,7 @@ def _partitions(staged: Staged, order: Order) -> dict[str, Path]:
     """Give the finished partitions by their names."""
     if order.partition_by == layouts.CREATED:
         return split_by_day(staged.file, order.zone, order.emails)
-    return {partitions.partition_file(order.day): staged.file}
+    return {names.partition_file(order.day): staged.file}
 
 
 def _declare(
@@ -251,10 +251,10 @@ def _publish(
         else:
             destination.remove(name)
     if receipt.rejected:
-        destination.publish(staged.rejected_file, partitions.rejected_file(day))
+        destination.publish(staged.rejected_file, names.rejected_file(day))
     else:
-        destination.remove(partitions.rejected_file(day))
-    destination.publish(receipt_file, partitions.receipt_file(day))
+        destination.remove(names.rejected_file(day))
+    destination.publish(receipt_file, names.receipt_file(day))
 
 
 def _iso(microseconds: int | None) -> str | None:

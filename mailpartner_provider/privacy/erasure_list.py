@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mailpartner_provider.emails import HMAC, SHA256, EmailMode
+from mailpartner_provider.api.records import parse_json, utf8_text
 from mailpartner_provider.errors import BadData
+from mailpartner_provider.lake.names import ERASED
 from mailpartner_provider.masking import addresses
-from mailpartner_provider.partitions import ERASED
-from mailpartner_provider.records import parse_json, utf8_text
+from mailpartner_provider.privacy.hashing import HMAC, SHA256, EmailMode
 
 #: Stands before the SHA-256 of an address, in the column ``email``.
 HASH_PREFIX = "sha256:"

@@ -14,20 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider.blocks import Block
-from mailpartner_provider.destinations import naming_the_place
-from mailpartner_provider.emails import EmailMode
-from mailpartner_provider.erased import Erased, hashes
+from mailpartner_provider.api.blocks import Block
+from mailpartner_provider.api.records import SCHEMA, Rejected
+from mailpartner_provider.api.stream import UnsubscribeStream, broken
 from mailpartner_provider.errors import RequestFailed
-from mailpartner_provider.parquet import (
+from mailpartner_provider.lake.parquet import (
     ROW_GROUP_ROWS,
     in_row_groups,
     open_writer,
     schema_with_day,
     with_day,
 )
-from mailpartner_provider.records import SCHEMA, Rejected
-from mailpartner_provider.stream import UnsubscribeStream, broken
+from mailpartner_provider.lake.storage import naming_the_place
+from mailpartner_provider.privacy.erasure_list import Erased, hashes
+from mailpartner_provider.privacy.hashing import EmailMode
 
 _CREATED_AT = SCHEMA.field("created_at").type
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mailpartner_provider import partitions
-from mailpartner_provider.destinations import Destination, digest, naming_the_place
 from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.lake import names
+from mailpartner_provider.lake.storage import Destination, digest, naming_the_place
 
 SNAPSHOT, CREATED = LAYOUTS = ("snapshot", "created")
 INDEX = "_partitions.json"
@@ -94,8 +94,8 @@ def _created_change(
     index = read_index(destination)
     standing = {
         name: size
-        for name, size in destination.sizes(partitions.PARTITION_PREFIX).items()
-        if partitions.is_partition_file(name)
+        for name, size in destination.sizes(names.PARTITION_PREFIX).items()
+        if names.is_partition_file(name)
     }
     if standing and index is None and declared is None:
         raise WrongArgument(

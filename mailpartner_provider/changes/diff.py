@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mailpartner_provider.errors import LandingStopped, WrongArgument
-from mailpartner_provider.parquet import ROW_GROUP_ROWS
+from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

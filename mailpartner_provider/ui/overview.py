@@ -7,8 +7,8 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from mailpartner_provider.partitions import day_of
-from mailpartner_provider.receipts import ChangesReceipt, Receipt, read_utc
+from mailpartner_provider.lake.names import day_of
+from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, read_utc
 
 LANDED, DUE, LATE = "landed", "due", "late"
 

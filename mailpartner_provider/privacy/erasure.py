@@ -16,14 +16,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mailpartner_provider import layouts
-from mailpartner_provider.destinations import Destination, digest, naming_the_place
-from mailpartner_provider.emails import HMAC, EmailMode
-from mailpartner_provider.erased import Erased, hashes, read_erased, tokens_of
 from mailpartner_provider.errors import BadData, WrongArgument
-from mailpartner_provider.history import days_with_receipts
-from mailpartner_provider.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
-from mailpartner_provider.partitions import (
+from mailpartner_provider.lake import layouts
+from mailpartner_provider.lake.history import days_with_receipts
+from mailpartner_provider.lake.names import (
     ERASED,
     PARTITION_PREFIX,
     REJECTED,
@@ -32,7 +28,11 @@ from mailpartner_provider.partitions import (
     receipt_file,
     rejected_file,
 )
-from mailpartner_provider.receipts import iso_utc
+from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
+from mailpartner_provider.lake.receipts import iso_utc
+from mailpartner_provider.lake.storage import Destination, digest, naming_the_place
+from mailpartner_provider.privacy.erasure_list import Erased, hashes, read_erased, tokens_of
+from mailpartner_provider.privacy.hashing import HMAC, EmailMode
 
 
 class Struck(NamedTuple):

@@ -8,11 +8,16 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from mailpartner_provider import partitions
-from mailpartner_provider.destinations import Destination
 from mailpartner_provider.errors import WrongArgument
-from mailpartner_provider.layouts import CREATED, SNAPSHOT
-from mailpartner_provider.receipts import ChangesReceipt, Receipt, read_any_receipt, read_receipt
+from mailpartner_provider.lake import names
+from mailpartner_provider.lake.layouts import CREATED, SNAPSHOT
+from mailpartner_provider.lake.receipts import (
+    ChangesReceipt,
+    Receipt,
+    read_any_receipt,
+    read_receipt,
+)
+from mailpartner_provider.lake.storage import Destination
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +76,7 @@ def earlier_receipts(destination: Destination, day: date) -> Iterator[Receipt]:
 
 def days_with_receipts(destination: Destination) -> list[date]:
     """List the days that have a receipt, the newest first."""
-    days = map(partitions.day_in_name, destination.names(partitions.RECEIPTS))
+    days = map(names.day_in_name, destination.names(names.RECEIPTS))
     return sorted(set(filter(None, days)), reverse=True)
 
 
@@ -88,7 +93,7 @@ def standing_receipt(destination: Destination, day: date) -> Receipt | None:
 
 
 def _standing(destination: Destination, day: date, read: Callable[[bytes], _Kind]) -> _Kind | None:
-    name = partitions.receipt_file(day)
+    name = names.receipt_file(day)
     text = destination.read(name)
     if text is None:
         return None
