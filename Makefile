@@ -24,8 +24,8 @@ demo: $(VENV)/ready  ## land two days of a suppression list and their changes wi
 	@$(RUN) -m demo.run
 
 test: $(VENV)/ready  ## run all tests
-	$(RUN) -m pytest --numprocesses auto --dist worksteal --ignore tests/test_speed.py
-	$(RUN) -m pytest tests/test_speed.py  # which wants the cores for itself
+	$(RUN) -m pytest --numprocesses auto --dist worksteal --ignore tests/project/test_speed.py
+	$(RUN) -m pytest tests/project/test_speed.py  # which wants the cores for itself
 
 test-versions: $(VERSIONS:%=test-%)  ## run them on each line of Airflow, and with the lowest dependencies
 
@@ -45,20 +45,20 @@ test-ui: $(VENV)/ready  ## use Airflow's pages in a browser, and keep pictures i
 
 test-distributed: $(VENV)/ready  ## land with Celery workers, of which one is killed; needs Redis and PostgreSQL
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
-	$(RUN) -m pytest -m distributed tests/distributed
+	$(RUN) -m pytest -m distributed tests/campaigns/distributed
 
 crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
-	$(RUN) -m pytest tests/crash -m 'crash or not crash'
+	$(RUN) -m pytest tests/campaigns/crash -m 'crash or not crash'
 
 secrecy: $(VENV)/ready  ## let everything fail, and search for the key and for addresses
-	$(RUN) -m pytest -m 'secrecy or not secrecy' tests/airflow/test_secrecy.py
+	$(RUN) -m pytest -m 'secrecy or not secrecy' tests/campaigns/secrecy
 
 soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
-	$(RUN) -m tests.soak --landings $(LANDINGS) --seed $(SEED)
+	$(RUN) -m tests.campaigns.soak --landings $(LANDINGS) --seed $(SEED)
 
 fuzz: $(VENV)/ready  ## look for an answer that is decoded or landed wrong, for FUZZ_SECONDS
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group fuzz
-	$(RUN) -m tests.fuzz $(FUZZ_SECONDS)
+	$(RUN) -m tests.campaigns.fuzz $(FUZZ_SECONDS)
 
 check: $(VENV)/ready  ## lint, format, types
 	$(VENV)/bin/ruff check
@@ -70,7 +70,7 @@ bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchma
 	$(RUN) -m benchmarks.run --write
 
 plots: $(VENV)/ready  ## draw the plots of docs/analytics.md again
-	@$(RUN) -m tests.docs
+	@$(RUN) -m tests.campaigns.docs
 
 constraints: .venv-uv/bin/uv  ## pin the newest versions that go together on each line of Airflow, and the lowest
 	$(MAKE) $(VERSIONS:%=constraints/airflow-%.txt) --always-make

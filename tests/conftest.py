@@ -16,6 +16,7 @@ from mailpartner_provider.operators.unsubscribe_to_parquet import (
 )
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import StandIn
+from tests import HOME
 
 PARIS = ZoneInfo("Europe/Paris")
 TODAY = datetime.now(PARIS).date()
@@ -45,7 +46,7 @@ def lake(tmp_path):
 @pytest.fixture(scope="session")
 def lake_bucket():
     """A bucket named lake; Airflow keeps to the first endpoint that it was given."""
-    from tests.bucket import Bucket
+    from tests.support.bucket import Bucket
 
     with Bucket("lake") as bucket:
         yield bucket
@@ -54,13 +55,24 @@ def lake_bucket():
 @pytest.fixture
 def bucket(lake_bucket, monkeypatch):
     """The bucket named lake, empty, and Airflow's connection to it."""
-    from tests.bucket import Request
+    from tests.support.bucket import Request
 
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(lake_bucket.connection))
     lake_bucket.fault = Request.answer
     lake_bucket.clear()
     lake_bucket.asked.clear()
     return lake_bucket
+
+
+@pytest.fixture(scope="session")
+def database():
+    """A migrated metadata database in Airflow's home, without Airflow's default connections."""
+    from airflow.utils.db import initdb
+
+    (HOME / "dags").mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS", "False")
+        initdb()
 
 
 @pytest.fixture

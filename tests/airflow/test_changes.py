@@ -14,10 +14,10 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
-from tests.airflow.conftest import NOON, Step, dag_of, midnight
-from tests.airflow.runs import AIRFLOW, PATIENCE_SECONDS, run_by_hand, run_by_scheduler
 from tests.conftest import TODAY, YESTERDAY, files, operator
-from tests.snapshots import many, put_snapshot, put_table
+from tests.support.dags import NOON, Step, dag_of, midnight
+from tests.support.runs import AIRFLOW, PATIENCE_SECONDS, run_by_hand, run_by_scheduler
+from tests.support.snapshots import many, put_snapshot, put_table
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -11,9 +11,9 @@ import pytest
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.testing.server import StandIn
-from tests.airflow.conftest import FIVE_DAYS_AGO, NOON, dag_of, midnight
-from tests.airflow.runs import load, run_by_hand, run_by_scheduler
 from tests.conftest import THREE, TODAY, connect, files, operator
+from tests.support.dags import FIVE_DAYS_AGO, NOON, dag_of, midnight
+from tests.support.runs import load, run_by_hand, run_by_scheduler
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
 

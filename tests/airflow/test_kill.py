@@ -16,7 +16,7 @@ from airflow.models import DagRun
 from mailpartner_provider.errors import LandingStopped
 from mailpartner_provider.testing.answers import Answer
 from tests.conftest import TODAY, connect, files, land, operator
-from tests.crash.places import BucketFolder, Folder
+from tests.support.places import BucketFolder, Folder
 
 PATIENCE_SECONDS = 60
 SOON_SECONDS = 20

@@ -7,9 +7,9 @@ import pytest
 from mailpartner_provider.operators.links import console_url, landing_path, page_path
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.testing import faults
-from tests.airflow.conftest import NOON, dag_of
-from tests.airflow.runs import AIRFLOW, links_of, run_by_hand
 from tests.conftest import TODAY, operator
+from tests.support.dags import NOON, dag_of
+from tests.support.runs import AIRFLOW, links_of, run_by_hand
 
 pytestmark = pytest.mark.usefixtures("database", "api")
 before_pages = pytest.mark.skipif(AIRFLOW >= (3, 1), reason="there is a page to lead to")

@@ -17,10 +17,10 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.snapshots.staging import snapshot_schema
-from tests.airflow.conftest import dag_of, midnight
-from tests.airflow.runs import load, run_by_scheduler
 from tests.airflow.test_examples import EXAMPLES
 from tests.conftest import THREE, TODAY, YESTERDAY, land
+from tests.support.dags import dag_of, midnight
+from tests.support.runs import load, run_by_scheduler
 
 LOADING = sorted(file.stem for file in EXAMPLES.glob("mailpartner_load_*.py"))
 DAY_BEFORE = YESTERDAY - timedelta(days=1)
@@ -89,7 +89,7 @@ def duckdb_of_s3(duckdb, bucket) -> Warehouse:
 
 @pytest.fixture(scope="session")
 def postgres_server():
-    from tests.postgres import Postgres
+    from tests.support.postgres import Postgres
 
     with Postgres() as server:
         yield server

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
-from tests.airflow.runs import AIRFLOW
 from tests.conftest import TODAY, YESTERDAY, land
-from tests.snapshots import put_snapshot
-from tests.test_page import shown
+from tests.support.runs import AIRFLOW
+from tests.support.snapshots import put_snapshot
+from tests.unit.ui.test_page import shown
 
 pytestmark = [
     pytest.mark.usefixtures("database"),

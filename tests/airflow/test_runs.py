@@ -15,9 +15,9 @@ from mailpartner_provider.hooks.connection import key_forms
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.answers import Answer
 from tests import HOME
-from tests.airflow.conftest import FIVE_DAYS_AGO, NOON, Step, dag_of, midnight
-from tests.airflow.runs import AIRFLOW, run_by_hand, run_by_scheduler
 from tests.conftest import THREE, TODAY, YESTERDAY, at_once, files, land, listing, operator
+from tests.support.dags import FIVE_DAYS_AGO, NOON, Step, dag_of, midnight
+from tests.support.runs import AIRFLOW, run_by_hand, run_by_scheduler
 
 airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no such runs")
 partitioned_runs = pytest.mark.skipif(AIRFLOW < (3, 3), reason="Airflow 3.3 names them to tasks")

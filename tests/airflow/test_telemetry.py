@@ -18,10 +18,10 @@ from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.snapshots.splitting import created_schema
 from mailpartner_provider.snapshots.staging import snapshot_schema
 from tests import LINEAGE
-from tests.airflow.conftest import NOON, dag_of
-from tests.airflow.runs import run_by_hand
 from tests.conftest import THREE, TODAY, YESTERDAY, land, operator
-from tests.test_readme import README
+from tests.project.test_readme import README
+from tests.support.dags import NOON, dag_of
+from tests.support.runs import run_by_hand
 
 SNAPSHOT = snapshot_schema(EmailMode())
 
@@ -117,7 +117,7 @@ class TestLineage:
 
 LAND = """
 import sys
-from tests.airflow.runs import start_metrics
+from tests.support.runs import start_metrics
 from tests.conftest import land
 
 start_metrics()

@@ -23,9 +23,9 @@ from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import StandIn
-from tests import wire
 from tests.conftest import THREE, connect, land, listing, operator
-from tests.wire import Wire
+from tests.support import wire
+from tests.support.wire import Wire
 
 GZIP = {"Content-Encoding": "gzip"}
 GOOD = json.dumps(listing(THREE)).encode()

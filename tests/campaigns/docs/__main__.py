@@ -1,0 +1,27 @@
+"""Draw the plots of the analyst's page again: ``python -m tests.campaigns.docs``."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from tests.campaigns.docs.lake import make_lake
+from tests.campaigns.docs.page import DOCS, QUESTIONS, draw, open_lake
+
+
+def main() -> None:
+    """Ask each question whose answer is a picture, and draw the answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        with redirect_stdout(io.StringIO()):  # Airflow's log
+            make_lake(Path(folder) / "lake")
+        with open_lake(Path(folder)) as lake:
+            for question in QUESTIONS:
+                if question.picture:
+                    draw(question, lake, DOCS)
+                    print(DOCS / question.picture)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,309 @@
+"""README promises nothing that is not so: its code runs, its tables and its tree are the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from mailpartner_provider.get_provider_info import CONN_FIELDS
+from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.snapshots.staging import snapshot_schema
+from tests.conftest import THREE, TODAY, YESTERDAY, files, land, rows
+from tests.support.runs import AIRFLOW
+from tests.support.spark import spark
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text()
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    """Find the one code block with this text in it."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    (found,) = [text for text in blocks if containing in text]
+    return found
+
+
+def table(heading: str) -> dict[str, list[str]]:
+    """Read the table under a heading: what stands in code in the first cell, and the others."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("|")]
+    return {
+        name: [cell.strip() for cell in row[1:]]
+        for row in cells
+        for name in re.findall(r"`(\w+)`", row[0])
+    }
+
+
+@pytest.fixture
+def two_days(api, tmp_path, monkeypatch):
+    """A lake with two days in it, named as README names it, as the working folder."""
+    monkeypatch.chdir(tmp_path)
+    lake = tmp_path / "lake" / "unsubscribes"
+    land(lake, snapshot_date=YESTERDAY.isoformat())
+    api.unsubscribes = [*THREE, {"id": 1}]
+    land(lake, max_rejected=1)
+    return lake
+
+
+def in_days_of(text: str) -> str:
+    """Replace README's two days by yesterday and today."""
+    days = {"2026-11-22": str(YESTERDAY), "2026-11-23": str(TODAY)}
+    return re.sub("|".join(days), lambda found: days[found[0]], text)
+
+
+def in_airflow_2(code: str) -> str:
+    """Write the DAG as README says that Airflow 2 wants it."""
+    code = code.replace("from airflow.sdk", "from datetime import datetime\nfrom airflow")
+    return code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
+
+
+def test_tree(two_days):
+    """The tree on the first screen is what two landings leave."""
+    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "one complete file")))
+
+    assert set(names) == set(files(two_days))
+
+
+def test_tree_by_day_of_opt_out(api, tmp_path):
+    """The tree of the other layout is what a landing leaves there."""
+    api.unsubscribes = [*THREE, {"id": 1}]
+    land(tmp_path, partition_by="created", max_rejected=1)
+
+    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "_partitions.json")))
+
+    assert set(names) == set(files(tmp_path))
+
+
+def test_dag(api, lake):
+    """The five lines are a DAG, and its task lands the list."""
+    code = block("python", '"opt_outs"').replace("s3://aws_default@lake/unsubscribes", str(lake))
+    names: dict = {}
+    if AIRFLOW < (3,):
+        code = in_airflow_2(code)
+
+    exec(compile(code, "README.md", "exec"), names)
+    names["land"].snapshot_date = TODAY.isoformat()
+
+    assert "opt_outs" == names["land"].dag_id
+    assert 3 == names["land"].execute({})["rows"]
+
+
+def test_changes(api, lake, tmp_path):
+    """The operator of changes tells them of what was landed."""
+    land(lake)
+    code = block("python", "UnsubscribeChangesOperator(")
+    code = code.replace("s3://aws_default@lake/unsubscribe_changes", str(tmp_path / "changes"))
+    names: dict = {}
+    exec(code.replace("s3://aws_default@lake/unsubscribes", str(lake)), names)
+    names["changes"].snapshot_date = TODAY.isoformat()
+
+    assert 3 == names["changes"].execute({})["added"]
+
+
+def test_erase(two_days):
+    """The command erases whom its input names, from each place."""
+    command = block("shell", "erase").replace("s3://aws_default@lake/", f"{two_days.parent}/")
+    shutil.copytree(two_days, two_days.parent / "unsubscribe_changes")
+    program = [sys.executable, *command.split()[1:]]
+
+    subprocess.run(program, input="anne@example.com", text=True, check=True, capture_output=True)
+
+    for day in (YESTERDAY, TODAY):
+        assert "anne" not in str(rows(two_days, day))
+
+
+def test_own_dags(tmp_path):
+    """The test of somebody's own DAG passes."""
+    dag = block("python", '"opt_outs"')
+    if AIRFLOW < (3,):
+        dag = in_airflow_2(dag)
+    (tmp_path / "opt_outs.py").write_text(dag)
+    (tmp_path / "test_opt_outs.py").write_text(block("python", "mailpartner_api"))
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_stand_in_by_hand():
+    """The stand-in starts by hand, as README starts it."""
+    line = re.search(r"^python (-m mailpartner_provider.testing .*)$", README, re.MULTILINE)[1]
+    with subprocess.Popen([sys.executable, *line.split()], stdout=subprocess.PIPE) as process:
+        told = process.stdout.readline()
+        process.terminate()
+
+    assert told.startswith(b"export AIRFLOW_CONN_MAILPARTNER_DEFAULT='{")
+
+
+def test_notebook(api):
+    """The notebook's two lines give a DataFrame of the list."""
+    names: dict = {}
+
+    exec(block("python", "get_df"), names)
+
+    assert [row["id"] for row in THREE] == names["df"]["id"].tolist()
+
+
+def test_connection_of_environment(api, monkeypatch):
+    """The connection of the environment is one that the hook can use."""
+    found = re.search(r"export (\w+)='(.*)'", block("shell", "AIRFLOW_CONN"))
+    monkeypatch.setenv(found[1], found[2].replace("the API key", "some key"))
+
+    session = MailPartnerHook().get_conn()
+
+    assert "https://api.mailpartner.fr/v1" == session.base_url
+    assert "some key" == session.params["apiKey"]
+
+
+def test_connection_table():
+    """Every extra field of the connection is described, and no other."""
+    described = [name for name in table("Connection") if not name.startswith("http")]
+
+    assert list(CONN_FIELDS) == described
+
+
+def test_arguments_table():
+    """Every argument is described, with its default, and no other."""
+    parameters = inspect.signature(UnsubscribeToParquetOperator.__init__).parameters.values()
+    ours = [each for each in parameters if each.kind is each.KEYWORD_ONLY]
+    described = table("Arguments")
+    described.pop("UnsubscribeToParquetOperator", None)
+
+    assert [each.name for each in ours] == list(described)
+    for each in ours[1:]:
+        shown = f'"{each.default}"' if isinstance(each.default, str) else str(each.default)
+        assert f"`{shown}`" == described[each.name][0]
+    templated = [name for name, cells in described.items() if "(templated)" in cells[1]]
+    assert list(UnsubscribeToParquetOperator.template_fields) == templated
+
+
+def test_columns_and_receipt(two_days):
+    """The columns stand in their order, and every member of a receipt is described."""
+    described = list(table("What lands"))
+    columns = snapshot_schema(EmailMode()).names
+    members = [field.name for field in dataclasses.fields(Receipt)]
+
+    assert columns == described[: len(columns)]
+    assert sorted({*columns, *members}) == sorted(described)
+
+
+def test_parquet_types(two_days):
+    """The Parquet types are those of the table."""
+    schema = pq.ParquetFile(two_days / f"dt={TODAY}" / "part-00000.parquet").schema
+    types = {column.name: (column.physical_type, column.logical_type.type) for column in schema}
+
+    assert {
+        "id": ("INT64", "NONE"),
+        "email": ("BYTE_ARRAY", "STRING"),
+        "created_at": ("INT64", "TIMESTAMP"),
+        "snapshot_date": ("INT32", "DATE"),
+        "extra_fields": ("BYTE_ARRAY", "STRING"),
+    } == types
+
+
+def test_read_with_pandas(two_days):
+    """pandas reads one day."""
+    names: dict = {}
+
+    exec(in_days_of(block("python", "pd.read_parquet")), names)
+
+    assert [row["id"] for row in THREE] == names["today"]["id"].tolist()
+
+
+def test_read_with_pyarrow(two_days):
+    """pyarrow reads all days, with dt as a date."""
+    names: dict = {}
+
+    exec(block("python", "ds.dataset"), names)
+
+    days = names["days"].column("dt").to_pylist()
+    assert {YESTERDAY: 3, TODAY: 3} == {day: days.count(day) for day in set(days)}
+
+
+def test_read_with_duckdb(two_days):
+    """DuckDB counts the list by day."""
+    found = duckdb.sql(block("sql", "GROUP BY")).fetchall()
+
+    assert [(YESTERDAY, 3), (TODAY, 3)] == found
+    assert isinstance(found[0][0], date)
+
+
+def test_load(capsys):
+    """A run that events trigger is shown their receipts."""
+    code = block("python", "def load").replace("airflow.sdk", "airflow.providers.common.compat.sdk")
+    code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
+    if AIRFLOW < (3,):
+        code = code.replace("triggering_asset", "triggering_dataset")
+    names: dict = {"datetime": datetime}
+    receipt = {"rows": 3, "snapshot_date": "2026-11-23", "uri": "file:///lake/part-00000.parquet"}
+
+    exec(code, names)
+    names["load"].function({"asset": [SimpleNamespace(extra=receipt)]})
+
+    expected = "Load 3 rows of 2026-11-23 from file:///lake/part-00000.parquet\n"
+    assert expected == capsys.readouterr().out
+
+
+def test_load_into_duckdb(two_days):
+    """The statements replace the day, however often they run, and leave the other."""
+    with duckdb.connect() as connection:
+        every = f"read_parquet('{two_days}/dt=*/*.parquet')"
+        connection.execute(f"CREATE TABLE unsubscribes AS SELECT * EXCLUDE dt FROM {every}")
+        for _ in range(2):
+            (count,) = connection.execute(in_days_of(block("sql", "DELETE"))).fetchone()
+            connection.commit()
+        (total,) = connection.execute("SELECT count(*) FROM unsubscribes").fetchone()
+
+    assert (3, 6) == (count, total)
+
+
+@pytest.mark.engine
+def test_read_with_spark(two_days):
+    """Spark counts one day, and sees neither receipts nor quarantine."""
+    code = in_days_of(block("python", "spark.read")).replace("lake/unsubscribes", str(two_days))
+
+    with spark() as session:
+        assert 3 == eval(code, {"spark": session})
+
+
+def test_figures():
+    """The figures are those of the last measurement."""
+    figures = README.partition("<!-- figures -->\n")[2].partition("<!-- end of figures -->")[0]
+    table, _, made = figures.strip().partition("\n\n")
+    results = (PROJECT / "benchmarks" / "RESULTS.md").read_text()
+
+    assert "mailpartner-provider" in table
+    assert table in results
+    assert made in results
+
+
+def test_links():
+    """Every file that README and CONTRIBUTING link to is there."""
+    links = re.findall(r"\]\(([\w./-]+)\)", README + CONTRIBUTING)
+
+    assert links
+    assert [] == [link for link in links if not (PROJECT / link).exists()]
+
+
+def test_commands():
+    """Every make target that README and CONTRIBUTING name is one."""
+    makefile = (PROJECT / "Makefile").read_text()
+
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", README + CONTRIBUTING, re.MULTILINE):
+        assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE)

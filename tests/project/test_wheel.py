@@ -1,0 +1,84 @@
+"""What is shipped: the wheel, in an Airflow that knows nothing of this checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+AIRFLOW = [
+    "-c",
+    "import sys; from airflow.__main__ import main; sys.argv[0] = 'airflow'; main()",
+]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built by the project's own build back end."""
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(folder)]
+    subprocess.run([*uv, str(PROJECT)], check=True)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def shipped(wheel, tmp_path_factory):
+    """The folder into which the wheel alone is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*uv, "--target", str(folder), str(wheel)], check=True)
+    return folder
+
+
+def airflow(shipped: Path, home: Path, *command: str) -> str:
+    """Run a program with the shipped package in place of this checkout's."""
+    settings = {
+        **os.environ,
+        "PYTHONPATH": str(shipped),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }
+    done = subprocess.run(
+        [sys.executable, *command], env=settings, cwd=home, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_content(wheel):
+    """The wheel has the package, its types, page, licence and examples; not the tests."""
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert "mailpartner_provider/py.typed" in names
+    assert "mailpartner_provider/ui/page.html" in names
+    assert "mailpartner_provider/example_dags/mailpartner_daily_s3.py" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert {"mailpartner_provider"} == {
+        name.partition("/")[0] for name in names if ".dist-info/" not in name
+    }
+
+
+def test_imported_from_the_wheel(shipped, tmp_path):
+    """What the next tests look at is the wheel."""
+    script = "import mailpartner_provider; print(mailpartner_provider.__file__)"
+
+    assert airflow(shipped, tmp_path, "-c", script).startswith(str(shipped))
+
+
+def test_provider_is_listed(shipped, tmp_path):
+    """Airflow lists the provider."""
+    assert "mailpartner-provider" in airflow(shipped, tmp_path, *AIRFLOW, "providers", "list")
+
+
+def test_connection_type_is_known(shipped, tmp_path):
+    """Airflow knows the connection type, and whose hook it has."""
+    hooks = airflow(shipped, tmp_path, *AIRFLOW, "providers", "hooks")
+
+    assert "mailpartner" in hooks
+    assert "Mail Partner" in hooks

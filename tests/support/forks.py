@@ -1,0 +1,21 @@
+"""Processes that begin at once: a server that has imported everything forks when asked to."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        "aiobotocore.session",
+        "airflow.models.dag",
+        "airflow.providers.amazon.aws.fs.s3",
+        "mailpartner_provider.hooks.mailpartner",
+        "mailpartner_provider.operators.arguments",
+        "s3fs",
+        "tests.campaigns.crash.processes",
+        "tests.landing.test_created",
+        "tests.landing.test_erasure",
+        "tests.landing.test_retention",
+    ]
+)

@@ -1,0 +1,44 @@
+"""Work in a destination that is killed before one of its steps."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from mailpartner_provider.lake.storage import LocalFolder
+from tests.support.forks import FORKS
+
+
+def kill(work: Callable[[LocalFolder], object], folder: Path, steps: int) -> None:
+    """Have work done in a folder by a process of its own, which dies after some steps."""
+    process = FORKS.Process(target=_work, args=(work, folder, steps))
+    process.start()
+    process.join(60)
+    assert -signal.SIGKILL == process.exitcode
+
+
+def _work(work: Callable[[LocalFolder], object], folder: Path, steps: int) -> None:
+    work(_Deadly(folder, steps))
+
+
+class _Deadly(LocalFolder):
+    """A folder that lets some files be published or removed, and kills who touches one more."""
+
+    def __init__(self, root: Path, steps: int) -> None:
+        super().__init__(root)
+        self._left = steps
+
+    def publish(self, file: Path, name: str) -> None:
+        self._step()
+        super().publish(file, name)
+
+    def remove(self, name: str) -> None:
+        self._step()
+        super().remove(name)
+
+    def _step(self) -> None:
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1

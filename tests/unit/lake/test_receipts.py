@@ -1,0 +1,164 @@
+"""A receipt comes back as it was written, and what is no receipt is not taken for one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailpartner_provider import __version__
+from mailpartner_provider.lake.receipts import (
+    ChangesReceipt,
+    Receipt,
+    read_any_receipt,
+    read_receipt,
+)
+from tests.support.plain import STEADY
+
+RECEIPT = Receipt(
+    snapshot_date="2026-11-22",
+    status="live",
+    uri="file:///lake/unsubscribes/dt=2026-11-22/part-00000.parquet",
+    rows=3,
+    declared=5,
+    received=5,
+    rejected=1,
+    after_cutoff=1,
+    null_created_at=1,
+    duplicate_ids=0,
+    unknown_fields="reason,source",
+    min_created_at="2015-07-20T08:19:45Z",
+    max_created_at="2025-10-26T00:30:00Z",
+    bytes=1234,
+    sha256="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    changed=True,
+    observed_at="2026-11-22T04:00:00Z",
+    duration_seconds=2.345,
+    previous_snapshot_date="2026-11-21",
+    previous_rows=3,
+    timezone="Europe/Paris",
+    conn_id="mailpartner_default",
+    dag_id="unsubscribes",
+    task_id="land_unsubscribes",
+    run_id="scheduled__2026-11-22T04:00:00+00:00",
+)
+CHANGES = ChangesReceipt(
+    snapshot_date="2026-11-22",
+    previous_snapshot_date="2026-11-21",
+    status="live",
+    uri="file:///lake/changes/dt=2026-11-22/part-00000.parquet",
+    rows=5,
+    added=4,
+    removed=1,
+    changed_records=0,
+    bytes=1234,
+    sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    changed=True,
+    source_uri=RECEIPT.uri,
+    source_sha256=RECEIPT.sha256,
+    previous_uri=None,
+    previous_sha256=None,
+    email_mode="plain",
+    dag_id=None,
+    task_id=None,
+    run_id=None,
+)
+MEMBERS = {
+    *("receipt_version", "dataset", "snapshot_date", "status", "partition_by", "uri", "rows"),
+    *("declared", "received", "rejected", "after_cutoff", "null_created_at", "duplicate_ids"),
+    *("unknown_fields", "min_created_at", "max_created_at", "bytes", "sha256", "changed"),
+    *("observed_at", "duration_seconds", "previous_snapshot_date", "previous_rows"),
+    *("email_mode", "timezone", "provider_version", "conn_id", "dag_id", "task_id", "run_id"),
+    *("partitions_written", "partitions_kept", "partitions_removed"),
+}
+
+
+def text(**members) -> bytes:
+    return json.dumps(RECEIPT.as_dict() | members).encode()
+
+
+def test_members():
+    """A receipt has the members of the contract, and no others."""
+    assert MEMBERS == RECEIPT.as_dict().keys()
+    assert (1, "mailpartner.unsubscribes", "snapshot", "plain", __version__) == (
+        RECEIPT.receipt_version,
+        RECEIPT.dataset,
+        RECEIPT.partition_by,
+        RECEIPT.email_mode,
+        RECEIPT.provider_version,
+    )
+
+
+@STEADY
+@given(
+    snapshot_date=st.dates().map(str),
+    status=st.sampled_from(["live", "backdated"]),
+    rows=st.integers(0),
+    declared=st.none() | st.integers(0),
+    unknown_fields=st.text(),
+    uri=st.text(),
+    changed=st.booleans(),
+    run_id=st.none() | st.text(),
+)
+def test_round_trip(**members):
+    """A receipt is read back as it was written, in ASCII."""
+    receipt = replace(RECEIPT, **members)
+
+    assert receipt == read_receipt(receipt.to_json().encode("ascii"))
+
+
+def test_file():
+    """The file is JSON for people too: a member a line, and a line break at the end."""
+    written = RECEIPT.to_json()
+
+    assert RECEIPT.as_dict() == json.loads(written)
+    assert len(MEMBERS) + 2 == len(written.splitlines())
+    assert written.endswith("}\n")
+
+
+def test_later_version():
+    """Members that a later version added are left out."""
+    assert RECEIPT == read_receipt(text(shoe_size=44))
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Receipt)])
+def test_lacking(name):
+    """What lacks a member is no receipt."""
+    members = {key: value for key, value in RECEIPT.as_dict().items() if key != name}
+
+    with pytest.raises(ValueError, match="not a receipt: KeyError"):
+        read_receipt(json.dumps(members).encode())
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        b"", b" ", b"{", b"{}", b"[]", b"null", b"5", b'"receipt"', b"true", b"[" * 100_000,
+        text()[:-1], text()[:100], text() + b"x", b"\xff" + text(),
+        text().replace(b"live", b"\xff"), text().decode().encode("utf-16")[:-1], b"<html>",
+        b"\0" * 100, b'{"rows": ' + b"9" * 5000 + b"}",
+        text(snapshot_date=None), text(snapshot_date=20261122), text(snapshot_date="soon"),
+        text(snapshot_date="2026-02-30"), text(snapshot_date=""), text(snapshot_date=[]),
+        text(status="fresh"), text(status=None), text(status=["live"]), text(status=""),
+        text(rows=None), text(rows="3"), text(rows=3.0), text(rows=True), text(rows=-1),
+        text(rows=[3]), text(rows=float("nan")), text(rows={}),
+    ],
+    ids=lambda unreadable: repr(unreadable[:20]),
+)  # fmt: skip
+def test_unreadable(unreadable):
+    """What is no receipt is a ValueError, and nothing else."""
+    with pytest.raises(ValueError):
+        read_receipt(unreadable)
+
+
+def test_of_either_kind():
+    """A receipt of changes comes back where both kinds may lie, and is never a snapshot's."""
+    assert CHANGES == read_any_receipt(CHANGES.to_json().encode())
+    assert RECEIPT == read_any_receipt(RECEIPT.to_json().encode())
+    with pytest.raises(ValueError, match="not a receipt"):
+        read_receipt(CHANGES.to_json().encode())
+    with pytest.raises(ValueError, match="not a receipt"):
+        read_any_receipt(b"{}")
