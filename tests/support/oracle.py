@@ -241,7 +241,7 @@ def iso(instant: datetime | None) -> str | None:
 def source() -> str:
     """Read the package, as one text."""
     folder = Path(mailpartner_provider.__file__).parent
-    return "".join(path.read_text() for path in folder.glob("*.py"))
+    return "".join(path.read_text() for path in folder.rglob("*.py"))
 
 
 @contextmanager
