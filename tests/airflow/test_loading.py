@@ -15,8 +15,7 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
-from mailpartner_provider.privacy.hashing import EmailMode
-from mailpartner_provider.snapshots.staging import snapshot_schema
+from mailpartner_provider.schemas import snapshot_schema
 from tests.airflow.test_examples import EXAMPLES
 from tests.conftest import THREE, TODAY, YESTERDAY, land
 from tests.support.dags import dag_of, midnight
@@ -26,7 +25,7 @@ LOADING = sorted(file.stem for file in EXAMPLES.glob("mailpartner_load_*.py"))
 DAY_BEFORE = YESTERDAY - timedelta(days=1)
 NIGHTLY = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
 S3 = "s3://aws_default@lake/mailpartner/unsubscribes"
-SNAPSHOT = snapshot_schema(EmailMode())
+SNAPSHOT = snapshot_schema()
 UTC = timezone.utc
 PEOPLE = [
     (19, "anne@example.com", datetime(2015, 7, 20, 8, 19, 45, tzinfo=UTC)),

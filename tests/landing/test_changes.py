@@ -202,7 +202,9 @@ class TestWhichSnapshots:
         put_snapshot(lake, TODAY, [ANNE])
         (lake / f"_receipts/dt={TODAY}.json").unlink()
 
-        with pytest.raises(BadData, match=f"has no readable receipt of {TODAY}: land it first"):
+        with pytest.raises(
+            BadData, match=f"has no readable receipt of {TODAY}: land that day first"
+        ):
             tell(lake, feed)
 
         assert not feed.exists()
@@ -215,7 +217,7 @@ class TestWhichSnapshots:
         put_snapshot(lake, TODAY, [ANNE])
 
         assert str(LONG_AGO) == tell(lake, feed)["previous_snapshot_date"]
-        assert f"Passed over file://{lake}/_receipts/dt={YESTERDAY}.json" in log()
+        assert f"Ignoring unreadable receipt file://{lake}/_receipts/dt={YESTERDAY}.json" in log()
 
     def test_receipt_of_another_day(self, lake, feed, log):
         """A receipt under the name of another day is none."""
@@ -238,7 +240,7 @@ class TestWhichSnapshots:
         put_snapshot(lake, day, [CARLA])
         (lake / f"_receipts/dt={day}.json").write_text(receipt)
 
-        with pytest.raises(BadData, match=f"dt={day}/.* is not the file that its receipt names"):
+        with pytest.raises(BadData, match=f"dt={day}/.* does not match its receipt"):
             tell(lake, feed)
 
         assert not feed.exists()
@@ -250,7 +252,7 @@ class TestWhichSnapshots:
         put_snapshot(lake, TODAY, [BJORN])
         (lake / f"dt={day}/part-00000.parquet").unlink()
 
-        with pytest.raises(BadData, match=f"dt={day}/.* is not there, and its receipt is"):
+        with pytest.raises(BadData, match=f"dt={day}/.* is missing, and its receipt exists"):
             tell(lake, feed)
 
         assert not feed.exists()
@@ -291,7 +293,7 @@ class TestMaxRemoved:
         if passes:
             assert removed == tell(lake, feed, max_removed=max_removed)["removed"]
         else:
-            with pytest.raises(BadData, match=f"^{removed} of the 100 records .* max_removed"):
+            with pytest.raises(BadData, match=f"^{removed} of 100 records .* max_removed"):
                 tell(lake, feed, max_removed=max_removed)
             assert not feed.exists()
 
@@ -304,7 +306,7 @@ class TestMaxRemoved:
             task_id="tell", source=str(lake), destination=str(feed), snapshot_date=str(TODAY)
         )
 
-        with pytest.raises(BadData, match="still that of the same account"):
+        with pytest.raises(BadData, match="the list is of the same account"):
             task.execute({})
 
 
@@ -348,7 +350,9 @@ class TestColumns:
         columns = COLUMNS.set(1, pa.field("email_sha256", pa.string(), nullable=False))
         put_snapshot(lake, TODAY, [(1, "0a", AT, None)], columns)
 
-        with pytest.raises(BadData, match=f"snapshot of {TODAY} .*'email_sha256'.* email_mode"):
+        with pytest.raises(
+            BadData, match=f"snapshot of {TODAY} has other columns .*email_mode.*'email_sha256'"
+        ):
             tell(lake, feed)
 
         assert not feed.exists()
@@ -489,7 +493,7 @@ class TestArguments:
             ({"source": "lake"}, "source: expected an absolute local folder"),
             ({"destination": ""}, "destination: expected an absolute local folder"),
             ({"snapshot_date": "22/11/2026"}, "snapshot_date: expected a date"),
-            ({"snapshot_date": None}, "snapshot_date: the run has no date"),
+            ({"snapshot_date": None}, "snapshot_date: this run has no date"),
             ({"snapshot_date": str(TODAY + timedelta(days=1))}, "is in the future"),
             ({"timezone": "Paris"}, "timezone: expected a name"),
             ({"max_removed": 50}, "max_removed: expected a share from 0 to 1"),
@@ -632,7 +636,7 @@ class TestS3:
         name = f"unsubscribes/dt={YESTERDAY}/part-00000.parquet"
         two_days[name] = bytes(len(two_days[name]))
 
-        with pytest.raises(BadData, match="is not the file that its receipt names"):
+        with pytest.raises(BadData, match="does not match its receipt"):
             tell(self.source, self.destination)
 
     def test_into_the_source(self, two_days):

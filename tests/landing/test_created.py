@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.errors import BadData, LandingStopped
-from mailpartner_provider.lake.history import read_history
 from mailpartner_provider.lake.layouts import CREATED, INDEX
 from mailpartner_provider.lake.storage import LocalFolder
 from mailpartner_provider.snapshots import landing
@@ -37,14 +36,15 @@ FIVE = [
 ]
 
 
-def land_list(destination, records, day=TODAY, **order):
+def land_list(destination, records, day=TODAY, **arguments):
     """Land a list by day of opt-out, without Airflow and the network."""
     body = json.dumps(listing(records)).encode()
     stream = UnsubscribeStream([body], PARIS, observed_at=datetime.now(timezone.utc))
-    terms = landing.Terms(max_shrink=None)
-    order = landing.Order(day, PARIS, destination, terms, partition_by=CREATED, **order)
-    history = read_history(destination, day, CREATED)
-    return landing.land(stream, order, history, lambda _: None)
+    limits = landing.Limits(max_shrink=None)
+    request = landing.SnapshotRequest(
+        day, PARIS, destination, limits, partition_by=CREATED, **arguments
+    )
+    return landing.land_snapshot(request, TODAY, lambda: stream, lambda _: None)
 
 
 def land_created(destination, **arguments):
@@ -183,7 +183,7 @@ class TestLanding:
     def test_terms(self, api, lake):
         """Quarantine and the guards are as ever."""
         api.unsubscribes = [*FIVE, {"id": 1}]
-        with pytest.raises(BadData, match="max_rejected is 0"):
+        with pytest.raises(BadData, match=r"raise max_rejected \(0\)"):
             land_created(lake)
         assert not lake.exists()
 
@@ -325,7 +325,7 @@ class TestLate:
         (lake / INDEX).write_text("{}")
 
         assert 3 == land_created(lake, snapshot_date=str(YESTERDAY))["partitions_written"]
-        assert "landing anew" in log()
+        assert "landing it again" in log()
 
     def test_history(self, api, lake):
         """The receipt names the list of an earlier day."""
@@ -344,7 +344,7 @@ class TestMixedLayouts:
         before, asked = files(lake), len(api.asked)
         (other,) = {"snapshot", "created"} - {layout}
 
-        with pytest.raises(AirflowFailException, match=f"partition_by: .* is one of '{layout}'"):
+        with pytest.raises(AirflowFailException, match=f"partition_by: .* is of '{layout}'"):
             land(lake, partition_by=other, snapshot_date=str(day))
 
         assert before == files(lake)
@@ -356,7 +356,9 @@ class TestMixedLayouts:
         (lake / f"_receipts/dt={TODAY}.json").unlink()
         before = files(lake)
 
-        with pytest.raises(AirflowFailException, match="destination: dt=.* land it elsewhere"):
+        with pytest.raises(
+            AirflowFailException, match="destination: .*dt=.* choose another folder"
+        ):
             land_created(lake)
 
         assert before == files(lake)
@@ -420,15 +422,14 @@ class TestMended:
             PARIS,
             observed_at=datetime.now(timezone.utc),
         )
-        order = landing.Order(TODAY, PARIS, destination, partition_by=CREATED)
-        history = read_history(destination, TODAY, CREATED)
+        request = landing.SnapshotRequest(TODAY, PARIS, destination, partition_by=CREATED)
 
         def heartbeat(_):
             if before[first] != files(lake)[first]:
-                raise LandingStopped
+                raise LandingStopped("stopped")
 
         with pytest.raises(LandingStopped):
-            landing.land(stream, order, history, heartbeat)
+            landing.land_snapshot(request, TODAY, lambda: stream, heartbeat)
 
         differing = {name for name, each in files(lake).items() if before.get(name) != each}
         assert {INDEX, first} == differing

@@ -17,14 +17,11 @@ from hypothesis import strategies as st
 
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.changes.diff import Comparison
-from mailpartner_provider.changes.landing import Order as ChangesOrder
-from mailpartner_provider.changes.landing import land_changes
+from mailpartner_provider.changes.landing import ChangesRequest, land_changes
 from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
-from mailpartner_provider.lake.history import read_history
 from mailpartner_provider.lake.storage import LocalFolder
 from mailpartner_provider.privacy.erasure import erase
-from mailpartner_provider.snapshots.landing import Order
-from mailpartner_provider.snapshots.landing import land as land_stream
+from mailpartner_provider.snapshots.landing import SnapshotRequest, land_snapshot
 from tests.conftest import PARIS, THREE, TODAY, YESTERDAY, connect, files, land, listing, rows
 from tests.landing.test_changes import tell
 from tests.support.bucket import Request, refusing
@@ -246,8 +243,8 @@ class TestSnapshots:
 
 def land_list(lake, stream):
     answer = UnsubscribeStream([part.encode() for part in stream], PARIS, observed_at=now())
-    order = Order(TODAY, PARIS, LocalFolder(lake))
-    return land_stream(answer, order, read_history(order.destination, TODAY), lambda _: None)
+    request = SnapshotRequest(TODAY, PARIS, LocalFolder(lake))
+    return land_snapshot(request, TODAY, lambda: answer, lambda _: None)
 
 
 def ago(days):
@@ -439,13 +436,13 @@ class TestChanges:
         feed = tmp_path / "changes"
 
         class Erasing(LocalFolder):
-            def alone(self):
+            def locked(self):
                 erased(two_days)
                 erased(feed)
-                return super().alone()
+                return super().locked()
 
-        with pytest.raises(RequestFailed, match="erased meanwhile"):
-            land_changes(ChangesOrder(TODAY, LocalFolder(two_days), Erasing(feed)), Comparison())
+        with pytest.raises(RequestFailed, match="somebody was erased"):
+            land_changes(ChangesRequest(TODAY, LocalFolder(two_days), Erasing(feed)), Comparison())
 
         assert ["_erased.jsonl"] == list(files(feed))
 
@@ -456,14 +453,14 @@ class TestTrouble:
         api.unsubscribes = NINE
         land(lake)
         answer = UnsubscribeStream([json.dumps(listing(NINE)).encode()], PARIS, observed_at=now())
-        order = Order(TODAY, PARIS, LocalFolder(lake))
+        request = SnapshotRequest(TODAY, PARIS, LocalFolder(lake))
 
         def heartbeat(_):
             (lake / "_erased.jsonl").write_text('{"token": "x", "erased_at": "y"}\n')
 
         before = files(lake)
-        with pytest.raises(RequestFailed, match="erased meanwhile"):
-            land_stream(answer, order, read_history(order.destination, TODAY), heartbeat)
+        with pytest.raises(RequestFailed, match="somebody was erased"):
+            land_snapshot(request, TODAY, lambda: answer, heartbeat)
         assert before == {k: v for k, v in files(lake).items() if k != "_erased.jsonl"}
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"token": 1}', "null", "\ud800"])
@@ -473,7 +470,7 @@ class TestTrouble:
         before = files(two_days)
 
         for act in (lambda: land(two_days, max_rejected=2), lambda: erased(two_days)):
-            with pytest.raises(BadData, match=r"_erased.jsonl, .* cannot be read"):
+            with pytest.raises(BadData, match=r"_erased.jsonl is damaged: restore it"):
                 act()
         assert before == files(two_days)
 
@@ -566,7 +563,7 @@ class TestCommand:
         done = self.run("erase", lake, people="\n")
 
         assert (2, False) == (done.returncode, lake.exists())
-        assert "no address came by standard input" in done.stderr
+        assert "standard input has no address" in done.stderr
 
 
 class TestS3:
@@ -574,7 +571,7 @@ class TestS3:
 
     def test_gone(self, api, bucket):
         """In a bucket too, and after a PUT was refused, erasing again finishes it."""
-        from mailpartner_provider.operators.arguments import open_destination
+        from mailpartner_provider.hooks.storage import open_destination
 
         api.unsubscribes = NINE
         land(self.lake, snapshot_date=str(YESTERDAY))
