@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui test-distributed crash secrecy fuzz soak check bench plots constraints clean
+.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui test-distributed crash secrecy fuzz soak check format bench plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -64,6 +64,10 @@ check: $(VENV)/ready  ## lint, format, types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+format: $(VENV)/ready  ## format the code, and correct what the linter can correct
+	$(VENV)/bin/ruff check --fix --exit-zero
+	$(VENV)/bin/ruff format
 
 bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchmarks/RESULTS.md
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
