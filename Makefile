@@ -60,10 +60,17 @@ fuzz: $(VENV)/ready  ## look for an answer that is decoded or landed wrong, for 
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group fuzz
 	$(RUN) -m tests.fuzz $(FUZZ_SECONDS)
 
-check: $(VENV)/ready  ## lint, format, types
+check: $(VENV)/ready  ## lint, format, types, and the files that GitHub reads
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+
+SCHEMA = $(VENV)/bin/check-jsonschema --builtin-schema
 
 format: $(VENV)/ready  ## format the code, and correct what the linter can correct
 	$(VENV)/bin/ruff check --fix --exit-zero
