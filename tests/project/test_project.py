@@ -12,7 +12,7 @@ import yaml
 
 import mailpartner_provider
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 MAKEFILE = (PROJECT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([\w-]+):.*##", MAKEFILE, re.MULTILINE))
 LINES = re.search(r"^VERSIONS := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
