@@ -4,6 +4,7 @@ MailPartnerError
 ├── RequestRefused    stop: asking again cannot help (wrong key, blocked account, bad connection)
 ├── WrongArgument     stop: an argument asks for something impossible
 ├── RequestFailed     try again: something failed on the way (time-out, 5xx, truncated answer)
+│   └── Conflict      another landing changed the destination since this one was planned
 ├── BadData           look at it: a complete answer arrived that must not be landed as it is
 ├── NothingToLand     skip: there is nothing to land, and that is no failure
 └── LandingStopped    nothing: the task was stopped
@@ -62,6 +63,10 @@ class WrongArgument(MailPartnerError):
 
 class RequestFailed(MailPartnerError):
     """Something failed on the way: try again."""
+
+
+class Conflict(RequestFailed):
+    """Another landing changed the destination since this one was planned: land again."""
 
 
 class BadData(MailPartnerError):

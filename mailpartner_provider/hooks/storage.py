@@ -8,7 +8,9 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from mailpartner_provider.errors import WrongArgument
-from mailpartner_provider.lake.storage import Destination, LocalFolder, ObjectStore
+from mailpartner_provider.lake.local import LocalFolder
+from mailpartner_provider.lake.objects import ObjectStore
+from mailpartner_provider.lake.storage import Destination
 
 
 def open_destination(destination: Any, argument: str = "destination") -> Destination:
