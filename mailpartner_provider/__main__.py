@@ -54,7 +54,7 @@ def _erase(destination: str, emails: list[str], conn_id: str | None) -> dict[str
 
     hmac_key = MailPartnerHook(conn_id).email_hmac_key() if conn_id else None
     opened, erased_at = open_destination(destination), datetime.now(timezone.utc)
-    if not (opened.list_folder(RECEIPTS) or opened.sizes(PARTITION_PREFIX)):
+    if not (opened.list_folder(RECEIPTS) or opened.list_files(PARTITION_PREFIX)):
         raise WrongArgument(f"nothing has been landed in {opened.uri('')}")
     replaced = erase(opened, emails, hmac_key, erased_at)
     return {

@@ -1,26 +1,26 @@
-"""The landing of what changed between a day's snapshot and the last live one before it."""
+"""The landing of changes: a day's snapshot against the one whose changes were landed last."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mailpartner_provider.changes.diff import Comparison
-from mailpartner_provider.errors import BadData, NothingToLand, RequestFailed, WrongArgument
-from mailpartner_provider.lake.history import earlier_days, receipt_of, receipts
-from mailpartner_provider.lake.layouts import SNAPSHOT
-from mailpartner_provider.lake.names import partition_file, receipt_file
+from mailpartner_provider.changes.pair import ChangesRequest, Pair, find_pair
+from mailpartner_provider.errors import BadData
+from mailpartner_provider.lake.commit import Commit
+from mailpartner_provider.lake.layouts import Landed, Snapshot
+from mailpartner_provider.lake.names import ERASED, partition_file, receipt_file
 from mailpartner_provider.lake.parquet import in_row_groups, write_rows
-from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, SnapshotReceipt, TaskRun
+from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest, naming_path
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.privacy.erasure_list import read_erasure_list
@@ -30,53 +30,28 @@ from mailpartner_provider.schemas import changes_schema
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
 
 
-class ChangesRequest(NamedTuple):
-    """The parameters of one landing of changes.
-
-    ``source`` holds snapshots. ``max_removed`` is the share of the previous snapshot's records that
-    may be removed; None for no limit.
-    """
-
-    day: date
-    source: Destination
-    destination: Destination
-    max_removed: float | None = 0.5
-    run: TaskRun = TaskRun()
-
-
-class _Pair(NamedTuple):
-    """The receipts of the snapshots to compare; before the very first one there is none."""
-
-    current: SnapshotReceipt
-    previous: SnapshotReceipt | None
-
-    @property
-    def dates(self) -> dict[str, date | None]:
-        """The values of the two date columns."""
-        previous = self.previous.day if self.previous else None
-        return {"snapshot_date": self.current.day, "previous_snapshot_date": previous}
-
-
 def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesReceipt:
     """Land the changes of one day, or change nothing.
 
     :raises NothingToLand: the day's snapshot is backdated: nobody knows who had been removed by
-        then, and the changes of the next live snapshot include this day's
+        then, and the changes of the next live snapshot include this day's; or those of a later day
+        already do
     :raises BadData: a snapshot is missing, damaged or unlike the one before, or too many records
         were removed
-    :raises WrongArgument: the destination holds snapshots, or the source holds none of whole days
-    :raises RequestFailed: somebody was erased during the comparison
+    :raises WrongArgument: the destination holds something else, or the source holds no snapshots
+    :raises Conflict: another task has changed the destination in between
     :raises LandingStopped: the comparison was stopped
     :raises OSError: source or destination cannot be read or written
     """
-    pair = _find_snapshots(request)
-    declared = _declared_digest(request)
     destination = request.destination
-    erased = read_erasure_list(destination)
     with destination.scratch() as scratch:
+        commit = Commit(destination, scratch)
+        pair = find_pair(request, commit)
+        erased = read_erasure_list(commit)
+        commit.require(ERASED)
         files = [
             _fetch(request.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
-            for receipt in pair
+            for receipt in (pair.current, pair.previous)
             if receipt
         ]
         snapshot_schema = _common_schema(files, pair)
@@ -87,62 +62,19 @@ def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesRece
         file = scratch / "part.parquet"
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
         _check_counts(counts, pair, request.max_removed)
-        with destination.locked():
-            if erased != read_erasure_list(destination):
-                raise RequestFailed("somebody was erased during the comparison: run the task again")
-            receipt = _receipt(file, counts, pair, request, declared)
-            comparison.raise_if_stopped()
-            _publish(file, receipt, request)
-    return receipt
-
-
-def _find_snapshots(request: ChangesRequest) -> _Pair:
-    """Read the receipts of the day's snapshot and of the live one before it."""
-    source = request.source
-    current = receipt_of(source, request.day, SnapshotReceipt)
-    if current is None:
-        raise BadData(
-            f"{source.uri('')} has no readable receipt of {request.day}: land that day first",
-            day=request.day,
-        )
-    if current.partition_by != SNAPSHOT:
-        raise WrongArgument(
-            f"source: {source.uri('')} was landed with partition_by={current.partition_by!r}; "
-            "changes are computed from whole snapshots"
-        )
-    if current.status != LIVE:
-        raise NothingToLand(
-            f"the snapshot of {request.day} is backdated and cannot show who was removed; the next "
-            "live one will be compared across this day",
-            day=request.day,
-        )
-    earlier = receipts(source, SnapshotReceipt, earlier_days(source, request.day))
-    return _Pair(current, next((each for each in earlier if each.status == LIVE), None))
-
-
-def _declared_digest(request: ChangesRequest) -> str | None:
-    """Return the digest that the day's last receipt declares; None when there is no such receipt.
-
-    :raises WrongArgument: the destination is the source, or another folder of snapshots
-    """
-    data = request.destination.read(receipt_file(request.day))
-    try:
-        members = json.loads(data or b"")
-        dataset, sha256 = members["dataset"], members["sha256"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None  # not the receipt of a landing
-    if dataset != ChangesReceipt.dataset:
-        raise WrongArgument(
-            f"destination: {request.destination.uri('')} holds {dataset}: choose another folder "
-            "for the changes"
-        )
-    return str(sha256)
+        published = Snapshot(commit, request.day)
+        is_intact = pair.landed is not None and published.matches(pair.landed)
+        landed = published.replace({published.name: file}, pair.landed if is_intact else None)
+        receipt = _receipt(landed, counts, pair, request)
+        commit.write(receipt_file(request.day), lambda: _with_etag(receipt, commit).to_json())
+        commit.publish(comparison.raise_if_stopped)
+    return _with_etag(receipt, commit)
 
 
 def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
     """Copy a snapshot, and verify that it is the one that its receipt declares."""
     name = partition_file(receipt.day)
-    if not source.fetch(name, file):
+    if source.fetch(name, file) is None:
         raise BadData(
             f"{source.uri(name)} is missing, and its receipt exists: restore the file, or delete "
             "the receipt, so that the day counts as not landed",
@@ -150,14 +82,14 @@ def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
         )
     if digest(file) != receipt.sha256:
         raise BadData(
-            f"{source.uri(name)} does not match its receipt: land the day again, or restore the "
-            "file",
+            f"{source.uri(name)} does not match its receipt: restore the file or the receipt; on "
+            "its own day, land it again",
             day=receipt.day,
         )
     return file
 
 
-def _common_schema(files: list[Path], pair: _Pair) -> pa.Schema:
+def _common_schema(files: list[Path], pair: Pair) -> pa.Schema:
     """Return the columns of the snapshots, which must be the same."""
     current, *others = (pq.read_schema(file).remove_metadata() for file in files)
     for previous in others:
@@ -195,7 +127,7 @@ def _write(
     return counts
 
 
-def _check_counts(counts: Counter[str], pair: _Pair, max_removed: float | None) -> None:
+def _check_counts(counts: Counter[str], pair: Pair, max_removed: float | None) -> None:
     """Check that the counts add up, and that not too many records were removed."""
     before = pair.previous.rows if pair.previous else 0
     duplicates = pair.current.duplicate_ids or (pair.previous and pair.previous.duplicate_ids)
@@ -217,44 +149,27 @@ def _check_counts(counts: Counter[str], pair: _Pair, max_removed: float | None) 
 
 
 def _receipt(
-    file: Path,
-    counts: Counter[str],
-    pair: _Pair,
-    request: ChangesRequest,
-    declared: str | None,
+    landed: Landed, counts: Counter[str], pair: Pair, request: ChangesRequest
 ) -> ChangesReceipt:
-    """Return the receipt; a file that no receipt declared counts as changed."""
-    name, sha256 = partition_file(request.day), digest(file)
-    published = request.destination.digest(name)
-    previous = pair.previous
+    previous, source = pair.previous, request.source
     return ChangesReceipt(
+        **{name: value for name, value in landed._asdict().items() if "partitions" not in name},
+        **request.run._replace(conn_id=pair.current.conn_id)._asdict(),
         snapshot_date=pair.current.snapshot_date,
         previous_snapshot_date=previous.snapshot_date if previous else None,
         status=pair.current.status,
-        uri=request.destination.uri(name),
         rows=counts.total(),
         added=counts[ADDED],
         removed=counts[REMOVED],
         changed_records=counts[CHANGED],
-        bytes=file.stat().st_size,
-        sha256=sha256,
-        changed=not (declared == sha256 == published),
-        source_uri=request.source.uri(name),
+        source_uri=source.uri(partition_file(request.day)),
         source_sha256=pair.current.sha256,
-        previous_uri=request.source.uri(partition_file(previous.day)) if previous else None,
+        previous_uri=source.uri(partition_file(previous.day)) if previous else None,
         previous_sha256=previous.sha256 if previous else None,
         email_mode=pair.current.email_mode,
-        dag_id=request.run.dag_id,
-        task_id=request.run.task_id,
-        run_id=request.run.run_id,
     )
 
 
-def _publish(file: Path, receipt: ChangesReceipt, request: ChangesRequest) -> None:
-    """Make the changes visible, and their receipt last; it is finished before."""
-    finished_receipt = file.with_name("receipt.json")
-    with naming_path("write changes in", file.parent):
-        finished_receipt.write_text(receipt.to_json(), encoding="ascii")
-    if receipt.changed:
-        request.destination.publish(file, partition_file(request.day))
-    request.destination.publish(finished_receipt, receipt_file(request.day))
+def _with_etag(receipt: ChangesReceipt, commit: Commit) -> ChangesReceipt:
+    """Return the receipt with the version that the store gave to the partition."""
+    return replace(receipt, etag=commit.version(partition_file(receipt.day)))

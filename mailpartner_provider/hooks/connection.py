@@ -65,6 +65,11 @@ def read_email_hmac_key(connection: Any) -> str:
     return key
 
 
+def read_renamed_from(connection: Any) -> str | None:
+    """Read ``renamed_from``, the id that the connection had before; None if there is none."""
+    return connection.extra_dejson.get("renamed_from") or None
+
+
 def key_forms(key: str) -> list[str]:
     """List every form in which a URL can carry a key, or a text quote it; the longest first."""
     forms = {key, quote(key, safe=""), quote(key), quote_plus(key)}

@@ -36,6 +36,7 @@ from mailpartner_provider.hooks.connection import (
     read_base_url,
     read_email_hmac_key,
     read_key,
+    read_renamed_from,
     read_timeouts,
 )
 from mailpartner_provider.hooks.download import Download
@@ -197,6 +198,10 @@ class MailPartnerHook(BaseHook):
         key = read_email_hmac_key(self._connection)
         mask_secret(key)
         return key.encode()
+
+    def renamed_from(self) -> str | None:
+        """Return the id that the connection had before it was renamed, as its extra says."""
+        return read_renamed_from(self._connection)
 
     def attempts(self) -> tenacity.Retrying:
         """Return the retry policy: up to four tries, two and a half minutes of waiting in all."""

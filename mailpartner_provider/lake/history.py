@@ -1,48 +1,45 @@
-"""What was landed before: the receipts in a destination."""
+"""What was landed before: the receipts in a destination, and what they say it is."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
-from typing import TypeVar
 
+from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.lake import names
 from mailpartner_provider.lake.receipts import Receipt, read_receipt
-from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.lake.storage import Readable
 
 log = logging.getLogger(__name__)
 
-_Kind = TypeVar("_Kind", bound=Receipt)
 
+def receipt_of(destination: Readable, day: date) -> Receipt | None:
+    """Read the receipt of a day; None if there is none that can be read.
 
-def receipt_of(destination: Destination, day: date, kind: type[_Kind]) -> _Kind | None:
-    """Read the receipt of a day; None if there is none, or none of this kind that can be read."""
+    :raises BadData: a later version of this package wrote it
+    """
     name = names.receipt_file(day)
-    data = destination.read(name)
-    if data is None:
+    content = destination.read(name)
+    if content is None:
         return None
     try:
-        receipt = read_receipt(data)
-        if receipt.snapshot_date != day.isoformat():
+        receipt = read_receipt(content.data, destination.uri(name))
+        if receipt.day != day:
             raise ValueError(f"it is the receipt of {receipt.snapshot_date}")
-        if not isinstance(receipt, kind):
-            raise ValueError(f"it is a receipt of {receipt.dataset}")
         return receipt
     except ValueError as error:
         log.warning("Ignoring unreadable receipt %s: %s", destination.uri(name), error)
         return None
 
 
-def receipts(
-    destination: Destination, kind: type[_Kind], days: Iterable[date] | None = None
-) -> Iterator[_Kind]:
+def receipts(destination: Readable, days: Iterable[date] | None = None) -> Iterator[Receipt]:
     """Read the receipts of these days, or of all days, the newest first."""
     days = days_with_receipts(destination) if days is None else days
-    return filter(None, (receipt_of(destination, day, kind) for day in days))
+    return filter(None, (receipt_of(destination, day) for day in days))
 
 
-def earlier_days(destination: Destination, day: date) -> Iterator[date]:
+def earlier_days(destination: Readable, day: date) -> Iterator[date]:
     """List the days before a day that may have a receipt, the newest first.
 
     The day before comes first, so that a daily landing lists nothing.
@@ -53,7 +50,45 @@ def earlier_days(destination: Destination, day: date) -> Iterator[date]:
         yield from (found for found in days_with_receipts(destination) if found < day_before)
 
 
-def days_with_receipts(destination: Destination) -> list[date]:
+def days_with_receipts(destination: Readable) -> list[date]:
     """List the days that have a receipt, the newest first."""
     days = map(names.day_in_name, destination.list_folder(names.RECEIPTS))
     return sorted(set(filter(None, days)), reverse=True)
+
+
+def refuse_another(
+    newest: Receipt | None,
+    uri: str,
+    *,
+    dataset: str,
+    email_mode: str,
+    partition_by: str,
+    is_account: Callable[[str], bool],
+) -> None:
+    """Refuse to land into a destination of another dataset, layout, email mode or account.
+
+    :param newest: the newest receipt of the destination, which says what it is
+    :param is_account: whether a connection id names the account to be landed
+    :raises WrongArgument: it is another one
+    """
+    if newest is None:
+        return
+    evidence = f"(its receipt of {newest.snapshot_date} says so)"
+    found = {
+        "the dataset": (newest.dataset, dataset),
+        "partition_by": (getattr(newest, "partition_by", partition_by), partition_by),
+        "email_mode": (newest.email_mode, email_mode),
+    }
+    for what, (existing, requested) in found.items():
+        if existing != requested:
+            raise WrongArgument(
+                f"destination: {what} of {uri} is {existing!r}, not {requested!r}: choose another "
+                f"folder {evidence}",
+                day=newest.day,
+            )
+    if newest.conn_id is not None and not is_account(newest.conn_id):
+        raise WrongArgument(
+            f"destination: {uri} is of the connection {newest.conn_id!r}: choose another folder, "
+            f"or, if the connection was only renamed, set its extra renamed_from {evidence}",
+            day=newest.day,
+        )

@@ -1,9 +1,10 @@
-"""The two layouts of a destination, and the plan that brings a destination to a new state.
+"""The two layouts of a destination, and what must change for a new list to lie in them.
 
-``snapshot``: a partition holds the whole list as it was on a day. ``created``: a partition holds
-the people who opted out on a day, and all partitions together are the list as it is now. These are
-thousands, so an index holds the digest of every partition, except those that a landing is about to
-replace. A landing that was killed leaves them out, and the next one writes them again.
+``snapshot``: a partition holds the whole list as it was on a day, and the day's receipt is its
+manifest. ``created``: a partition holds the people who opted out on a day, and all partitions
+together are the list as it is now. These are thousands, so an index is their manifest: it declares
+every partition, except those that a commit is about to replace. If that is killed, they stay
+undeclared, and the next landing writes them again.
 """
 
 from __future__ import annotations
@@ -11,23 +12,28 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from mailpartner_provider.errors import WrongArgument
-from mailpartner_provider.lake import names
-from mailpartner_provider.lake.scratch import digest, naming_path
-from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.lake.commit import Commit, Declared
+from mailpartner_provider.lake.names import PARTITION_PREFIX, is_partition_file, partition_file
+from mailpartner_provider.lake.receipts import Receipt, SnapshotReceipt
+from mailpartner_provider.lake.scratch import digest
+from mailpartner_provider.lake.storage import FileInfo
 
 SNAPSHOT, CREATED = LAYOUTS = ("snapshot", "created")
 INDEX = "_partitions.json"
 
+Index = dict[str, Declared]
+
 log = logging.getLogger(__name__)
 
 
-class Plan(NamedTuple):
-    """The state of the partitions to come, and the steps to it: a file to publish, None to remove.
+class Landed(NamedTuple):
+    """What will lie in the partitions, as receipts declare it.
 
     The counts are of partitions, and None where there is only one.
     """
@@ -36,120 +42,141 @@ class Plan(NamedTuple):
     bytes: int
     sha256: str
     changed: bool
-    steps: Sequence[tuple[str, Path | None]]
     partitions_written: int | None = None
     partitions_kept: int | None = None
     partitions_removed: int | None = None
 
 
-def plan(
-    destination: Destination,
-    partition_by: str,
-    files: dict[str, Path],
-    declared: str | None,
-    scratch: Path,
-) -> Plan:
-    """Plan the publication of finished partitions.
+class Snapshot:
+    """The partition of a day."""
 
-    :param files: a day's snapshot, or all partitions of ``created``: no others remain
-    :param declared: the digest in the day's last receipt, or in the last one of ``created``. What
-        no receipt declares counts as changed: its landing was killed before its receipt
-    :raises WrongArgument: there are partitions, and nothing says that they are of this layout
-    :raises OSError: the destination cannot be read, or the scratch folder cannot be written
-    """
-    if partition_by == SNAPSHOT:
-        return _plan_snapshot(destination, files, declared)
-    return _plan_created(destination, files, declared, scratch)
+    def __init__(self, commit: Commit, day: date) -> None:
+        self.name = partition_file(day)
+        self.exists = commit.info(self.name) is not None
+        self._commit = commit
 
+    def matches(self, receipt: Receipt) -> bool:
+        """Return whether the partition is the one that a receipt declares."""
+        declared = Declared(receipt.sha256, receipt.etag)
+        return self.exists and self._commit.matches(self.name, declared)
 
-def published_digest(destination: Destination, partition_by: str, name: str) -> str | None:
-    """Return the digest of what is published, as receipts declare it; None if nothing is.
+    def replace(self, files: Mapping[str, Path], declared: Receipt | None) -> Landed:
+        """Plan to replace the partition by the finished file of the day.
 
-    :param name: the name of the partition, in the layout ``snapshot``
-    """
-    if partition_by == SNAPSHOT:
-        return destination.digest(name)
-    index = read_index(destination)
-    return None if index is None else digest_of_all(index.values())
+        :param declared: the receipt that the partition matches, if it matches one
+        """
+        file = files[self.name]
+        sha256 = digest(file)
+        changed = declared is None or declared.sha256 != sha256
+        if changed:
+            self._commit.replace(self.name, file)
+        return Landed(self._commit.uri(self.name), file.stat().st_size, sha256, changed)
 
 
-def _plan_snapshot(destination: Destination, files: dict[str, Path], declared: str | None) -> Plan:
-    ((name, file),) = files.items()
-    sha256 = digest(file)
-    changed = not (declared == sha256 == destination.digest(name))
-    return Plan(
-        uri=destination.uri(name),
-        bytes=file.stat().st_size,
-        sha256=sha256,
-        changed=changed,
-        steps=[(name, file)] if changed else [],
-    )
+class CreatedList:
+    """All partitions by day of opt-out, and their index."""
 
+    def __init__(self, commit: Commit) -> None:
+        self._commit = commit
+        self._index = read_index(commit)
+        self._files = list_partitions(commit)
+        self.exists = bool(self._files)
 
-def _plan_created(
-    destination: Destination, files: dict[str, Path], declared: str | None, scratch: Path
-) -> Plan:
-    index = read_index(destination)
-    published = {
-        name: size
-        for name, size in destination.sizes(names.PARTITION_PREFIX).items()
-        if names.is_partition_file(name)
-    }
-    if published and index is None and declared is None:
-        raise WrongArgument(
-            f"destination: {destination.uri('')} already holds {min(published)}, and neither a "
-            f"receipt nor {INDEX} says that it is of partition_by='created': choose another folder"
+    def matches(self, receipt: Receipt) -> bool:
+        """Return whether the index declares the list that a receipt declares."""
+        return self._index is not None and receipt.sha256 == digest_of_all(self._index)
+
+    def replace(self, files: Mapping[str, Path], declared: SnapshotReceipt | None) -> Landed:
+        """Plan to write the partitions that changed, and to remove those that became empty.
+
+        :param files: all finished partitions of the list: no others remain
+        :param declared: the last receipt of the list
+        :raises WrongArgument: there are partitions, and nothing says that they are of this layout
+        """
+        commit, index = self._commit, self._index or {}
+        if self._files and self._index is None and declared is None:
+            raise WrongArgument(
+                f"destination: {commit.uri('')} already holds {min(self._files)}, and neither a "
+                f"receipt nor {INDEX} says that it is of partition_by={CREATED!r}: choose another "
+                "folder"
+            )
+        digests = {name: digest(file) for name, file in files.items()}
+        kept = {
+            name: index[name]
+            for name, sha256 in digests.items()
+            if name in self._files
+            and name in index
+            and index[name].sha256 == sha256
+            and commit.matches(name, index[name])
+        }
+        to_write = sorted(files.keys() - kept.keys())
+        to_remove = sorted(self._files.keys() - files.keys())
+        names = digests.keys()
+        if to_write or to_remove or kept != self._index:
+            write_index(commit, kept)
+            for name in to_write:
+                commit.replace(name, files[name])
+            for name in to_remove:
+                commit.remove(name)
+            commit.write(
+                INDEX,
+                lambda: index_text(
+                    {name: Declared(digests[name], commit.version(name)) for name in names}
+                ),
+            )
+        sha256 = digest_of_all(digests)
+        return Landed(
+            uri=commit.uri("").rstrip("/"),
+            bytes=sum(file.stat().st_size for file in files.values()),
+            sha256=sha256,
+            changed=bool(to_write or to_remove) or declared is None or declared.sha256 != sha256,
+            partitions_written=len(to_write),
+            partitions_kept=len(kept),
+            partitions_removed=len(to_remove),
         )
-    digests = {name: digest(file) for name, file in files.items()}
-    sizes = {name: file.stat().st_size for name, file in files.items()}
-    kept = {
-        name: sha256
-        for name, sha256 in digests.items()
-        if (index or {}).get(name) == sha256 and published.get(name) == sizes[name]
-    }
-    to_write = sorted(files.keys() - kept.keys())
-    to_remove = sorted(published.keys() - files.keys())
-    steps = [(name, files[name]) for name in to_write] + [(name, None) for name in to_remove]
-    if steps or index != digests:
-        before = write_index(scratch / "index-before.json", kept)
-        after = write_index(scratch / "index-after.json", digests)
-        steps = [(INDEX, before), *steps, (INDEX, after)]
-    sha256 = digest_of_all(digests.values())
-    return Plan(
-        uri=destination.uri("").rstrip("/"),
-        bytes=sum(sizes.values()),
-        sha256=sha256,
-        changed=bool(to_write or to_remove) or declared != sha256,
-        steps=steps,
-        partitions_written=len(to_write),
-        partitions_kept=len(kept),
-        partitions_removed=len(to_remove),
-    )
 
 
-def read_index(destination: Destination) -> dict[str, str] | None:
-    """Read the digests of the partitions: none if they cannot be read, None without an index."""
-    data = destination.read(INDEX)
-    if data is None:
+def list_partitions(commit: Commit) -> dict[str, FileInfo]:
+    """List the partitions of a destination."""
+    files = commit.list_files(PARTITION_PREFIX)
+    return {name: info for name, info in files.items() if is_partition_file(name)}
+
+
+def read_index(commit: Commit) -> Index | None:
+    """Read the index: empty if it cannot be read, None if there is none."""
+    content = commit.read(INDEX)
+    if content is None:
         return None
     try:
-        index = json.loads(data)
-    except (ValueError, RecursionError):
-        index = None
-    if isinstance(index, dict) and all(isinstance(each, str) for each in index.values()):
-        return index
-    log.warning("Ignoring unreadable index %s: writing all partitions", destination.uri(INDEX))
-    return {}
+        return {
+            name: Declared(each, None)
+            if isinstance(each, str)
+            else Declared(each["sha256"], each["version"])
+            for name, each in json.loads(content.data).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        log.warning("Ignoring unreadable index %s: writing all partitions", commit.uri(INDEX))
+        return {}
 
 
-def write_index(file: Path, index: dict[str, str]) -> Path:
-    """Write an index into scratch space."""
-    with naming_path("write scratch files in", file.parent):
-        file.write_text(json.dumps(index, indent=0, sort_keys=True) + "\n", encoding="ascii")
-    return file
+def write_index(commit: Commit, index: Index) -> None:
+    """Plan to write the index."""
+    commit.write(INDEX, lambda: index_text(index))
 
 
-def digest_of_all(digests: Iterable[str]) -> str:
-    """Return the SHA-256 of sorted hex digests, each followed by a line break."""
+def index_text(index: Index) -> str:
+    """Return the text of an index."""
+    members = {
+        name: declared.sha256 if declared.version is None else declared._asdict()
+        for name, declared in index.items()
+    }
+    return json.dumps(members, indent=0, sort_keys=True) + "\n"
+
+
+def digest_of_all(index: Mapping[str, Declared | str]) -> str:
+    """Return the SHA-256 of the partitions' sorted hex digests, each followed by a line break."""
+    digests: Iterable[str] = (
+        each if isinstance(each, str) else each.sha256 for each in index.values()
+    )
     lines = "".join(f"{each}\n" for each in sorted(digests))
     return hashlib.sha256(lines.encode("ascii", "replace")).hexdigest()

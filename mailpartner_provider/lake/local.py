@@ -25,16 +25,23 @@ class LocalFolder:
         return f"file://{self._root / name}"
 
     def read(self, name: str) -> Content | None:
-        with self._naming("read", name), suppress(FileNotFoundError):
-            with (self._root / name).open("rb") as file:
-                return Content(file.read(), _version(os.fstat(file.fileno())))
+        with (
+            self._naming("read", name),
+            suppress(FileNotFoundError),
+            (self._root / name).open("rb") as file,
+        ):
+            return Content(file.read(), _version(os.fstat(file.fileno())))
         return None
 
     def fetch(self, name: str, file: Path) -> str | None:
-        with self._naming("read", name), suppress(FileNotFoundError):
-            with (self._root / name).open("rb") as source, file.open("wb") as copy:
-                shutil.copyfileobj(source, copy, 2**20)
-                return _version(os.fstat(source.fileno()))
+        with (
+            self._naming("read", name),
+            suppress(FileNotFoundError),
+            (self._root / name).open("rb") as source,
+            file.open("wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy, 2**20)
+            return _version(os.fstat(source.fileno()))
         return None
 
     def info(self, name: str) -> FileInfo | None:
@@ -42,6 +49,11 @@ class LocalFolder:
             stat = (self._root / name).stat()
             return FileInfo(stat.st_size, _version(stat))
         return None
+
+    def list_folder(self, folder: str) -> list[str]:
+        with self._naming("list", folder), suppress(FileNotFoundError):
+            return sorted(os.listdir(self._root / folder))
+        return []
 
     def list_files(self, prefix: str) -> dict[str, FileInfo]:
         found = {}

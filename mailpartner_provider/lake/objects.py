@@ -48,6 +48,13 @@ class ObjectStore:
             return _info(self._fs.info(self._path(name)))
         return None
 
+    def list_folder(self, folder: str) -> list[str]:
+        with self._naming("list", folder), suppress(FileNotFoundError):
+            self._fs.invalidate_cache(self._path(folder))
+            listed = self._fs.ls(self._path(folder), detail=False)
+            return sorted(path.rstrip("/").rpartition("/")[2] for path in listed)
+        return []
+
     def list_files(self, prefix: str) -> dict[str, FileInfo]:
         with self._naming("list", ""), suppress(FileNotFoundError):
             # Where the store can list by prefix, one request for every thousand files.

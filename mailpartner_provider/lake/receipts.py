@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from mailpartner_provider import __version__
+from mailpartner_provider.errors import BadData
 
 RECEIPT_VERSION = 1
 LIVE = "live"
@@ -21,6 +22,7 @@ class TaskRun(NamedTuple):
     dag_id: str | None = None
     task_id: str | None = None
     run_id: str | None = None
+    map_index: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,8 @@ class Receipt:
     """What the receipts of all datasets declare; XCom, asset events and ``_receipts/`` carry it.
 
     Dates are ISO days, instants ISO in UTC. ``changed`` is whether the day holds anything else than
-    its last receipt declared.
+    its last receipt declared. ``etag`` is the object store's own version of the file. A receipt may
+    lack members that have a default here: later versions added them.
     """
 
     receipt_version: int = RECEIPT_VERSION
@@ -41,10 +44,13 @@ class Receipt:
     rows: int
     bytes: int
     sha256: str
+    etag: str | None = None
     changed: bool
+    conn_id: str | None = None
     dag_id: str | None
     task_id: str | None
     run_id: str | None
+    map_index: int | None = None
 
     @property
     def day(self) -> date:
@@ -84,11 +90,10 @@ class SnapshotReceipt(Receipt):
     min_created_at: str | None
     max_created_at: str | None
     observed_at: str
-    duration_seconds: float
+    duration_seconds: float | None = None
     previous_snapshot_date: str | None
     previous_rows: int | None
     timezone: str
-    conn_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,17 +119,26 @@ _KINDS: dict[str, type[SnapshotReceipt | ChangesReceipt]] = {
 }
 
 
-def read_receipt(data: bytes) -> SnapshotReceipt | ChangesReceipt:
-    """Read a receipt of any dataset; members that a later version added are ignored.
+def read_receipt(data: bytes, uri: str) -> SnapshotReceipt | ChangesReceipt:
+    """Read a receipt of any dataset by the members it has; unknown members are ignored.
 
-    :raises ValueError: it is not a receipt, or lacks a member
+    :param uri: of the receipt, for errors
+    :raises ValueError: it is not a receipt
+    :raises BadData: its ``receipt_version`` is higher than this version of the package knows
     """
     try:
         members = json.loads(data)
+        version = members.get("receipt_version", RECEIPT_VERSION)
+        if type(version) is int and version > RECEIPT_VERSION:
+            raise BadData(
+                f"{uri} was written by mailpartner-provider {members.get('provider_version')}: "
+                f"upgrade this one ({__version__}), which cannot read receipt_version {version}"
+            )
         kind = _KINDS[members["dataset"]]
-        receipt = kind(**{field.name: members[field.name] for field in fields(kind)})
+        known = {field.name for field in fields(kind)}
+        receipt = kind(**{name: value for name, value in members.items() if name in known})
         date.fromisoformat(receipt.snapshot_date)
-    except (KeyError, TypeError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a receipt: {type(error).__name__}") from error
     if receipt.status not in (LIVE, BACKDATED) or type(receipt.rows) is not int or receipt.rows < 0:
         raise ValueError("not a receipt: it has no valid status or no valid number of rows")

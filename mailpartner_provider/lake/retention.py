@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import date, timedelta
 
+from mailpartner_provider.lake.commit import Commit
+from mailpartner_provider.lake.history import receipts
 from mailpartner_provider.lake.names import (
     PARTITION_PREFIX,
     RECEIPTS,
@@ -14,6 +16,7 @@ from mailpartner_provider.lake.names import (
     receipt_file,
     rejected_file,
 )
+from mailpartner_provider.lake.receipts import LIVE
 from mailpartner_provider.lake.storage import Destination
 
 log = logging.getLogger(__name__)
@@ -22,18 +25,30 @@ log = logging.getLogger(__name__)
 def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
     """Remove everything that was landed for days ``keep_days`` or more before a day.
 
-    A day's receipt is removed first, because it must not promise what is gone; its partition last.
-    The next removal finds whatever a killed one left.
+    The last live snapshot before the day is kept in any case, because the changes of the day are
+    computed from it. A day's receipt is removed first, because it must not promise what is gone;
+    its partition last. The next removal finds whatever a killed one left.
 
     :param newest: the day that has just been landed, which is kept
+    :raises Conflict: another task has just landed one of the days
     :raises OSError: the destination cannot be listed, or a file cannot be removed
     """
-    prefixes = (PARTITION_PREFIX, RECEIPTS, REJECTED)
-    existing = {name for prefix in prefixes for name in destination.sizes(prefix)}
-    days = {day for name in existing if (day := day_in_name(name))}
-    for day in sorted(day for day in days if newest - day >= timedelta(days=keep_days)):
-        candidates = (receipt_file(day), rejected_file(day), partition_file(day))
-        if to_remove := [name for name in candidates if name in existing]:
-            for name in to_remove:
-                destination.remove(name)
-            log.info("Removed the snapshot of %s (keep_days=%d)", day, keep_days)
+    with destination.scratch() as scratch:
+        commit = Commit(destination, scratch)
+        existing = {
+            name
+            for prefix in (PARTITION_PREFIX, RECEIPTS, REJECTED)
+            for name in commit.list_files(prefix)
+        }
+        days = {day for name in existing if (day := day_in_name(name)) and day < newest}
+        earlier = receipts(commit, sorted(days, reverse=True))
+        last_live = next((each.day for each in earlier if each.status == LIVE), None)
+        kept = {last_live, *(day for day in days if newest - day < timedelta(days=keep_days))}
+        old = sorted(days - kept)
+        for day in old:
+            for name in (receipt_file(day), rejected_file(day), partition_file(day)):
+                if name in existing:
+                    commit.remove(name)
+        commit.publish(lambda: None)
+    for day in old:
+        log.info("Removed the snapshot of %s (keep_days=%d)", day, keep_days)

@@ -30,14 +30,11 @@ class Content(NamedTuple):
     version: str
 
 
-class Destination(Protocol):
+class Readable(Protocol):
     """The root folder of a dataset. Names are relative to it, with ``/`` between their parts.
 
     Every operation raises OSError, naming the path, when the storage fails.
     """
-
-    #: Whether versions last: an object store's ETag names the same bytes for ever.
-    has_etags: bool
 
     def uri(self, name: str) -> str:
         """Return the URI of a name, for readers of any kind."""
@@ -45,8 +42,18 @@ class Destination(Protocol):
     def read(self, name: str) -> Content | None:
         """Read a file; None when there is no such file."""
 
+    def list_folder(self, folder: str) -> list[str]:
+        """List the names in a folder; empty when there is no such folder."""
+
+
+class Destination(Readable, Protocol):
+    """A root folder that can be written."""
+
+    #: Whether the store itself names versions and compares them, and has no locks.
+    has_etags: bool
+
     def fetch(self, name: str, file: Path) -> str | None:
-        """Copy a file into a scratch file; return its version, or None when there is no such file."""
+        """Copy a file into a scratch file; return its version, or None if there is no such file."""
 
     def info(self, name: str) -> FileInfo | None:
         """Return the size and version of a file; None when there is no such file."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider.days import RUN_INSTANTS, day_of, resolve_snapshot_date
-from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.errors import RequestFailed, WrongArgument
 from mailpartner_provider.lake.layouts import LAYOUTS, SNAPSHOT
 from mailpartner_provider.lake.receipts import TaskRun
 from mailpartner_provider.privacy.hashing import EMAIL_MODES
-from mailpartner_provider.snapshots.landing import Limits
+from mailpartner_provider.snapshots.request import Limits
 
+#: How far the clock of a worker may be behind that of the scheduler.
+CLOCK_SKEW = timedelta(minutes=5)
 ON_EMPTY = ("write", "skip", "fail")
 
 
@@ -35,15 +37,16 @@ def read_day(
     except ValueError as error:
         raise WrongArgument(str(error)) from None
     if day > (today := current_day(zone)):
-        raise WrongArgument(
-            f"snapshot_date: {day} (from {reason}) is in the future; it is {today} in {zone.key}"
-        )
+        text = f"snapshot_date: {day} (from {reason}) is in the future; it is {today} in {zone.key}"
+        if day == current_day(zone, ahead=CLOCK_SKEW):
+            raise RequestFailed(f"{text}, but not for long: run the task again")
+        raise WrongArgument(text)
     return day, reason
 
 
-def current_day(zone: ZoneInfo) -> date:
-    """Return the present day in a zone."""
-    return day_of(datetime.now(timezone.utc), zone)
+def current_day(zone: ZoneInfo, ahead: timedelta = timedelta()) -> date:
+    """Return the present day in a zone, or the day that it will be then."""
+    return day_of(datetime.now(timezone.utc) + ahead, zone)
 
 
 def read_task_run(context: Mapping[str, Any], task_id: str, conn_id: str | None = None) -> TaskRun:
@@ -51,7 +54,8 @@ def read_task_run(context: Mapping[str, Any], task_id: str, conn_id: str | None 
     ti = context.get("ti")
     if ti is None:
         return TaskRun(conn_id, task_id=task_id)
-    return TaskRun(conn_id, ti.dag_id, ti.task_id, ti.run_id)
+    map_index = getattr(ti, "map_index", -1)
+    return TaskRun(conn_id, ti.dag_id, ti.task_id, ti.run_id, map_index if map_index >= 0 else None)
 
 
 def read_limits(on_empty: Any, max_rejected: Any, max_shrink: Any) -> Limits:

@@ -46,5 +46,9 @@ def attach_receipt(receipt: Receipt, outlets: Sequence[Any], context: Context) -
     """Attach a receipt to the event of every outlet asset; return it for XCom."""
     members = receipt.as_dict()
     for outlet in outlets:
-        context["outlet_events"][outlet].extra = members
+        try:
+            event = context["outlet_events"][outlet]
+        except (KeyError, TypeError):  # no asset, such as a File for lineage: it has no event
+            continue
+        event.extra = members
     return members

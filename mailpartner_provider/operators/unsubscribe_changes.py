@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from mailpartner_provider.changes.diff import Comparison
-    from mailpartner_provider.changes.landing import ChangesRequest
+    from mailpartner_provider.changes.pair import ChangesRequest
     from mailpartner_provider.lake.receipts import ChangesReceipt
 
 
@@ -100,7 +100,7 @@ class UnsubscribeChangesOperator(BaseOperator):
 
     def _request(self, context: Context) -> ChangesRequest:
         """Return the checked arguments, now that templates are rendered."""
-        from mailpartner_provider.changes.landing import ChangesRequest
+        from mailpartner_provider.changes.pair import ChangesRequest
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.lake.receipts import SnapshotReceipt
     from mailpartner_provider.privacy.hashing import EmailMode
-    from mailpartner_provider.snapshots.landing import SnapshotRequest
+    from mailpartner_provider.snapshots.request import SnapshotRequest
 
 
 class UnsubscribeToParquetOperator(BaseOperator):
@@ -122,7 +122,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
-        from mailpartner_provider.snapshots.landing import SnapshotRequest
+        from mailpartner_provider.snapshots.request import SnapshotRequest
 
         zone = arguments.read_zone(self.timezone)
         day, reason = arguments.read_day(self.snapshot_date, context, zone)
@@ -140,6 +140,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
             email_mode=email_mode,
             partition_by=partition_by,
             keep_days=keep_days,
+            renamed_from=self.hook.renamed_from,
         )
 
     def _read_email_mode(self, name: str) -> EmailMode:
@@ -161,7 +162,8 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
         fetch = partial(self.hook.fetch_unsubscribes, request.zone.key)
         today = current_day(request.zone)
-        receipt = self.hook.attempts()(land_snapshot, request, today, fetch, heartbeat)
+        stop = self.hook.raise_if_stopped
+        receipt = self.hook.attempts()(land_snapshot, request, today, fetch, heartbeat, stop)
         self._report(receipt)
         send_metrics(receipt, timedelta(seconds=time.monotonic() - began))
         return receipt

@@ -11,24 +11,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mailpartner_provider.days import iso_utc
-from mailpartner_provider.errors import BadData, WrongArgument
-from mailpartner_provider.lake import layouts
+from mailpartner_provider.errors import BadData, Conflict, WrongArgument
+from mailpartner_provider.lake.commit import Commit, Declared
 from mailpartner_provider.lake.history import days_with_receipts
+from mailpartner_provider.lake.layouts import (
+    INDEX,
+    digest_of_all,
+    index_text,
+    list_partitions,
+    read_index,
+    write_index,
+)
 from mailpartner_provider.lake.names import (
     ERASED,
-    PARTITION_PREFIX,
     REJECTED,
     day_in_name,
-    is_partition_file,
     receipt_file,
     rejected_file,
 )
@@ -37,6 +45,9 @@ from mailpartner_provider.lake.scratch import digest, naming_path
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.privacy.erasure_list import ErasureList, read_erasure_list
 from mailpartner_provider.privacy.hashing import HMAC, EmailMode, row_hashes, sha256_hashes
+
+_TRIES = 5
+_T = TypeVar("_T")
 
 
 class ReplacedFile(NamedTuple):
@@ -56,6 +67,9 @@ class _Erasure(NamedTuple):
     erased: ErasureList
     has_hmac_key: bool
 
+    def commit(self) -> Commit:
+        return Commit(self.destination, self.scratch)
+
 
 def erase(
     destination: Destination, emails: Sequence[str], hmac_key: bytes | None, erased_at: datetime
@@ -71,88 +85,117 @@ def erase(
     :return: the files that were replaced; none when everybody found had been erased before
     :raises WrongArgument: a partition was landed with ``email_mode="hmac"``, and there is no key
     :raises BadData: a file cannot be read, and may hold an address
+    :raises Conflict: other tasks have kept changing the destination: erase again
     :raises OSError: the destination cannot be read or written
     """
     hashes = sha256_hashes(emails)
     if hmac_key:
         hashes += EmailMode(HMAC, hmac_key).hashes(emails)
-    with destination.scratch() as scratch, destination.locked():
+    now = dict.fromkeys(hashes, iso_utc(erased_at))
+    with destination.scratch() as scratch:
         known = read_erasure_list(destination)
-        erased = ErasureList(dict.fromkeys(hashes, iso_utc(erased_at)) | known.hashes)
         erasure = _Erasure(destination, scratch, known, bool(hmac_key))
         replaced: list[ReplacedFile] = []
-        if known.hashes and erased != known:
+        if known.hashes and not now.keys() <= known.hashes.keys():
             # After a kill between a receipt and its file, only the same people make that file.
             replaced = _redact(erasure)
-        erasure = erasure._replace(erased=erased)
-        if erased != known:
-            _publish_text(erasure, erased.to_lines(), ERASED)
+        erasure = erasure._replace(erased=_repeat(lambda: _publish_list(erasure, now)))
         return [*replaced, *_redact(erasure)]
 
 
+def _publish_list(erasure: _Erasure, now: dict[str, str]) -> ErasureList:
+    """Add people to the list of erased people; return the list."""
+    commit = erasure.commit()
+    known = read_erasure_list(commit)
+    erased = ErasureList(now | known.hashes)
+    if erased != known:
+        commit.write(ERASED, erased.to_lines)
+        commit.publish(_do_nothing)
+    return erased
+
+
 def _redact(erasure: _Erasure) -> list[ReplacedFile]:
-    index = layouts.read_index(erasure.destination)
-    partitions = _redact_snapshots(erasure) if index is None else _redact_created(erasure, index)
-    return [*partitions, *_redact_quarantine(erasure)]
+    names = list_partitions(erasure.commit())
+    if read_index(erasure.commit()) is None:
+        snapshots = (_repeat(partial(_redact_snapshot, erasure, name)) for name in sorted(names))
+        partitions = [each for each in snapshots if each]
+    else:
+        partitions = _repeat(partial(_redact_created, erasure))
+    quarantines = sorted(erasure.destination.list_files(REJECTED))
+    rejected = (_repeat(partial(_redact_quarantine, erasure, name)) for name in quarantines)
+    return [*partitions, *(each for each in rejected if each)]
 
 
-def _redact_snapshots(erasure: _Erasure) -> Iterator[ReplacedFile]:
-    """Replace the files of days; the receipt first, or a kill would leave it outdated."""
-    for name, file, replaced in _redacted_partitions(erasure):
-        day = day_in_name(name)
-        if day:
-            after = {"sha256": replaced.sha256_after, "bytes": file.stat().st_size}
-            _update_receipt(erasure, receipt_file(day), replaced.sha256_before, after)
-        erasure.destination.publish(file, name)
-        yield replaced
+def _redact_snapshot(erasure: _Erasure, name: str) -> ReplacedFile | None:
+    """Replace the file of a day, if it names an erased person, and update its receipt.
 
-
-def _redact_created(erasure: _Erasure, index: dict[str, str]) -> list[ReplacedFile]:
-    """Replace the files of days of opt-out; until they are, the index does not name them."""
-    files: dict[str, Path] = {}
-    replaced = []
-    for name, file, each in _redacted_partitions(erasure):
-        files[name] = file.rename(erasure.scratch / f"{len(files)}.parquet")
-        replaced.append(each)
-    digests = _published_digests(erasure.destination, index)
-    digests |= {name: digest(file) for name, file in files.items()}
-    if digests == index:
-        return []
-    sizes = erasure.destination.sizes(PARTITION_PREFIX)
-    sizes |= {name: file.stat().st_size for name, file in files.items()}
-    after = {
-        "sha256": layouts.digest_of_all(digests.values()),
-        "bytes": sum(sizes.get(name, 0) for name in digests),
-    }
-    before = layouts.digest_of_all(index.values())
-    # Landings that found the same list declare the same digest.
-    for day in days_with_receipts(erasure.destination):
-        if not _update_receipt(erasure, receipt_file(day), before, after):
-            break
-    _publish_index(erasure, {name: index[name] for name in index.keys() - files.keys()})
-    for name, file in files.items():
-        erasure.destination.publish(file, name)
-    _publish_index(erasure, digests)
+    The receipt comes first: after a kill in between, only it tells that the new file is ours.
+    """
+    commit, day = erasure.commit(), day_in_name(name)
+    file = erasure.scratch / "after.parquet"
+    replaced = _redact_partition(erasure, commit, name, file)
+    if replaced is None:
+        return None
+    after = {"sha256": replaced.sha256_after, "bytes": file.stat().st_size, "etag": None}
+    is_declared = day and _update_receipt(commit, receipt_file(day), replaced.sha256_before, after)
+    commit.replace(name, file)
+    if day and is_declared and erasure.destination.has_etags:
+        final = after | {"etag": lambda: commit.version(name)}
+        _update_receipt(commit, receipt_file(day), replaced.sha256_before, final)
+    commit.publish(_do_nothing)
     return replaced
 
 
-def _published_digests(destination: Destination, index: dict[str, str]) -> dict[str, str]:
-    """Return the digests of all partitions, also of those that a kill left out of the index."""
-    names = filter(is_partition_file, destination.sizes(PARTITION_PREFIX))
-    digests = {name: index.get(name) or destination.digest(name) for name in names}
-    return {name: sha256 for name, sha256 in digests.items() if sha256}
+def _redact_created(erasure: _Erasure) -> list[ReplacedFile]:
+    """Replace the files of days of opt-out; until they are, the index does not declare them."""
+    commit = erasure.commit()
+    index, files, replaced = read_index(commit) or {}, {}, []
+    partitions = list_partitions(commit)
+    for number, name in enumerate(sorted(partitions)):
+        file = erasure.scratch / f"{number}.parquet"
+        if each := _redact_partition(erasure, commit, name, file):
+            files[name] = file
+            replaced.append(each)
+    after = {name: each.sha256_after for name, each in zip(files, replaced, strict=True)}
+    kept = {
+        name: index.get(name) or Declared(_digest(commit, name, erasure.scratch), None)
+        for name in partitions.keys() - files.keys()
+    }
+    digests = {name: declared.sha256 for name, declared in kept.items()} | after
+    if not files and kept == index:
+        return []
+    sizes = {name: info.size for name, info in partitions.items()}
+    sizes |= {name: file.stat().st_size for name, file in files.items()}
+    members = {"sha256": digest_of_all(digests), "bytes": sum(sizes.values())}
+    # Landings that found the same list declare the same digest.
+    for day in days_with_receipts(commit):
+        if not _update_receipt(commit, receipt_file(day), digest_of_all(index), members):
+            break
+    write_index(commit, kept)
+    for name, file in files.items():
+        commit.replace(name, file)
+    commit.write(
+        INDEX,
+        lambda: index_text(
+            kept | {name: Declared(after[name], commit.version(name)) for name in files}
+        ),
+    )
+    commit.publish(_do_nothing)
+    return replaced
 
 
-def _redacted_partitions(erasure: _Erasure) -> Iterator[tuple[str, Path, ReplacedFile]]:
-    """Write a new file in scratch space for each partition that names an erased person."""
-    before, after = erasure.scratch / "before.parquet", erasure.scratch / "after.parquet"
-    for name in sorted(filter(is_partition_file, erasure.destination.sizes(PARTITION_PREFIX))):
-        uri = erasure.destination.uri(name)
-        if not erasure.destination.fetch(name, before):
-            continue  # it has just been removed
-        records = _redact_file(erasure, before, after, uri)
-        if records:
-            yield name, after, ReplacedFile(uri, records, digest(before), digest(after))
+def _redact_partition(
+    erasure: _Erasure, commit: Commit, name: str, after: Path
+) -> ReplacedFile | None:
+    """Write a redacted copy of a partition; None if it names no erased person."""
+    before, uri = erasure.scratch / "before.parquet", commit.uri(name)
+    if not commit.fetch(name, before):
+        return None  # it has just been removed
+    records = _redact_file(erasure, before, after, uri)
+    if not records:
+        after.unlink()
+        return None
+    return ReplacedFile(uri, records, digest(before), digest(after))
 
 
 def _redact_file(erasure: _Erasure, before: Path, after: Path, uri: str) -> int:
@@ -184,52 +227,66 @@ def _redact_file(erasure: _Erasure, before: Path, after: Path, uri: str) -> int:
     return sum(counts)
 
 
-def _redact_quarantine(erasure: _Erasure) -> Iterator[ReplacedFile]:
-    """Replace the files of quarantined records that name an erased person."""
-    for name in sorted(erasure.destination.sizes(REJECTED)):
-        day = day_in_name(name)
-        before = erasure.destination.read(name) if day and name == rejected_file(day) else None
-        if before is None:
-            continue
-        try:
-            lines = [json.loads(line) for line in before.splitlines()]
-            redacted = [
-                {**line, "record": erasure.erased.redact_record(line["record"])} for line in lines
-            ]
-            text = "".join(json.dumps(line) + "\n" for line in redacted)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise _unreadable(erasure.destination.uri(name)) from None
-        if records := sum(line != new for line, new in zip(lines, redacted, strict=True)):
-            after = _publish_text(erasure, text, name)
-            sha256 = hashlib.sha256(before).hexdigest()
-            yield ReplacedFile(erasure.destination.uri(name), records, sha256, after)
-
-
-def _update_receipt(erasure: _Erasure, name: str, sha256: str, members: dict[str, Any]) -> bool:
-    """Update a receipt that declares this digest; return whether it now declares the new one."""
+def _redact_quarantine(erasure: _Erasure, name: str) -> ReplacedFile | None:
+    """Replace a file of quarantined records, if it names an erased person."""
+    commit, day = erasure.commit(), day_in_name(name)
+    before = commit.read(name) if day and name == rejected_file(day) else None
+    if before is None:
+        return None
     try:
-        receipt = json.loads(erasure.destination.read(name) or b"")
+        lines = [json.loads(line) for line in before.data.splitlines()]
+        redacted = [
+            {**line, "record": erasure.erased.redact_record(line["record"])} for line in lines
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in redacted)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _unreadable(commit.uri(name)) from None
+    records = sum(line != new for line, new in zip(lines, redacted, strict=True))
+    if not records:
+        return None
+    commit.write(name, lambda: text)
+    commit.publish(_do_nothing)
+    digests = (hashlib.sha256(data).hexdigest() for data in (before.data, text.encode("ascii")))
+    return ReplacedFile(commit.uri(name), records, *digests)
+
+
+def _update_receipt(commit: Commit, name: str, sha256: str, members: dict[str, Any]) -> bool:
+    """Plan to update a receipt that declares this digest; return whether it does.
+
+    A member may be a function, called when the receipt is written.
+    """
+    content = commit.read(name)
+    try:
+        receipt = json.loads(content.data if content else b"")
         declares = receipt["sha256"] in (sha256, members["sha256"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return False  # not the receipt of a landing
+
+    def text() -> str:
+        settled = {key: each() if callable(each) else each for key, each in members.items()}
+        known = {key: each for key, each in settled.items() if key in receipt or each is not None}
+        return json.dumps(receipt | known, indent=2) + "\n"
+
     if declares:
-        _publish_text(erasure, json.dumps(receipt | members, indent=2) + "\n", name)
+        commit.write(name, text)
     return bool(declares)
 
 
-def _publish_index(erasure: _Erasure, index: dict[str, str]) -> None:
-    file = layouts.write_index(erasure.scratch / "index.json", index)
-    erasure.destination.publish(file, layouts.INDEX)
+def _digest(commit: Commit, name: str, scratch: Path) -> str:
+    copy = scratch / "copy"
+    return digest(copy) if commit.fetch(name, copy) else ""
 
 
-def _publish_text(erasure: _Erasure, text: str, name: str) -> str:
-    """Publish a text file; return its digest."""
-    file = erasure.scratch / "text"
-    with naming_path("write scratch files in", erasure.scratch):
-        file.write_text(text, encoding="ascii")
-    sha256 = digest(file)
-    erasure.destination.publish(file, name)
-    return sha256
+def _repeat(act: Callable[[], _T]) -> _T:
+    """Repeat what another task's landing thwarts, a few times."""
+    for _ in range(_TRIES - 1):
+        with suppress(Conflict):
+            return act()
+    return act()
+
+
+def _do_nothing() -> None:
+    """Accept that nobody stops the command but by a signal."""
 
 
 def _unreadable(uri: str) -> BadData:

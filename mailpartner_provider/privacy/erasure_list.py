@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.exact_json import parse_json, texts
 from mailpartner_provider.lake.names import ERASED
-from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.lake.storage import Readable
 from mailpartner_provider.masking import addresses
 from mailpartner_provider.privacy.hashing import sha256_hashes
 
@@ -73,14 +73,14 @@ class ErasureList:
         return "".join(json.dumps(line) + "\n" for line in lines)
 
 
-def read_erasure_list(destination: Destination) -> ErasureList:
+def read_erasure_list(destination: Readable) -> ErasureList:
     """Read the list of a destination; without a file nobody has been erased.
 
     :raises BadData: the file is damaged, so that nobody knows who was erased
     """
-    data = destination.read(ERASED)
+    content = destination.read(ERASED)
     try:
-        lines = [json.loads(line) for line in (data or b"").splitlines()]
+        lines = [json.loads(line) for line in (content.data if content else b"").splitlines()]
         return ErasureList({line["token"]: line["erased_at"] for line in lines})
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BadData(

@@ -28,7 +28,7 @@ class Landing(NamedTuple):
     removed: int | None
     rejected: int
     observed_at: datetime
-    duration_seconds: float
+    duration_seconds: float | None
 
 
 class Overview(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from mailpartner_provider.lake.receipts import SnapshotReceipt
+from mailpartner_provider.lake.receipts import Receipt
 from mailpartner_provider.ui.overview import Landing, Overview
 
 WIDTH, HEIGHT, BAR_WIDTH = 480, 120, 8
@@ -25,7 +25,7 @@ class View(NamedTuple):
     variable: str
     overviews: Sequence[Overview] = ()
     problems: Mapping[str, str] = MappingProxyType({})
-    receipt: SnapshotReceipt | None = None
+    receipt: Receipt | None = None
     listed: int | None = None
 
 

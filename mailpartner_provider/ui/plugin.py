@@ -111,9 +111,7 @@ def _view(uri: str, day: date | None, now: datetime) -> View:
         unlisted = {uri: f"It is not listed in the variable {VARIABLE}"}
         problems = {} if found else unlisted | problems
         if day:
-            existing = (
-                receipt_of(read.destination, day, SnapshotReceipt) for read in found.values()
-            )
+            existing = (receipt_of(read.destination, day) for read in found.values())
             requested = next(filter(None, existing), None)
     overviews = [
         overview_of(name, read.uri, snapshots, changes, now)
@@ -139,10 +137,9 @@ def _destinations() -> list[str] | None:
 def _read(name: str) -> _Read:
     from mailpartner_provider.hooks.storage import open_destination
     from mailpartner_provider.lake.history import receipts
-    from mailpartner_provider.lake.receipts import Receipt
 
     destination = open_destination(name)
-    return _Read(destination, list(islice(receipts(destination, Receipt), DAYS)))
+    return _Read(destination, list(islice(receipts(destination), DAYS)))
 
 
 def _reason(name: str, error: BaseException) -> str:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.errors import BadData, LandingStopped
 from mailpartner_provider.lake.layouts import CREATED, INDEX
-from mailpartner_provider.lake.storage import LocalFolder
+from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.snapshots import landing
 from tests.conftest import PARIS, THREE, TODAY, YESTERDAY, files, land, listing
 from tests.support.bucket import Request, refusing

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.changes.diff import Comparison
-from mailpartner_provider.changes.landing import ChangesRequest, land_changes
+from mailpartner_provider.changes.pair import land_changes
 from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
-from mailpartner_provider.lake.storage import LocalFolder
+from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.privacy.erasure import erase
-from mailpartner_provider.snapshots.landing import SnapshotRequest, land_snapshot
+from mailpartner_provider.snapshots.landing import land_snapshot
+from mailpartner_provider.snapshots.request import SnapshotRequest
 from tests.conftest import PARIS, THREE, TODAY, YESTERDAY, connect, files, land, listing, rows
 from tests.landing.test_changes import tell
 from tests.support.bucket import Request, refusing

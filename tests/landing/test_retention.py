@@ -9,7 +9,7 @@ import pytest
 
 from mailpartner_provider.lake.names import partition_file, receipt_file, rejected_file
 from mailpartner_provider.lake.retention import remove_old
-from mailpartner_provider.lake.storage import LocalFolder
+from mailpartner_provider.lake.local import LocalFolder
 from tests.conftest import THREE, TODAY, files, land
 from tests.support.killed import kill
 

@@ -14,13 +14,15 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
+from mailpartner_provider.lake.local import LocalFolder
+from mailpartner_provider.lake.objects import ObjectStore
 from tests.conftest import files, land
 
 HOLD_SCRATCH = """
 import tempfile, time
 from pathlib import Path
-from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
+from mailpartner_provider.lake.local import LocalFolder
+from mailpartner_provider.lake.objects import ObjectStore
 
 tempfile.tempdir = {temporary!r}
 with {destination}.scratch() as folder:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from mailpartner_provider.lake.storage import LocalFolder
+from mailpartner_provider.lake.local import LocalFolder
 from tests.support.forks import FORKS
 
 

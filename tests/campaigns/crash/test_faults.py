@@ -17,7 +17,7 @@ import pytest
 import time_machine
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from mailpartner_provider.lake.storage import ObjectStore
+from mailpartner_provider.lake.objects import ObjectStore
 from mailpartner_provider.testing.answers import Answer
 from tests.campaigns.crash.test_walk import PARTITION, QUARANTINE, RECEIPT
 from tests.conftest import PARIS, THREE, TODAY, files, land, listing

@@ -1,0 +1,154 @@
+"""Commits: the only way in which anything in a destination changes.
+
+A commit is planned from what was read, and void once that has changed. Everything is finished in
+scratch space first. Then each file is replaced or removed, in order, only while it still is what
+the plan saw; the manifest (a receipt, an index) comes last. A manifest vouches only for files that
+match it, so what a killed commit, or one that met another, has left behind is not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from mailpartner_provider.errors import Conflict
+from mailpartner_provider.lake.scratch import digest, naming_path
+from mailpartner_provider.lake.storage import Content, Destination, FileInfo
+
+
+class Declared(NamedTuple):
+    """What a manifest declares about a file; None for the version if it declares none."""
+
+    sha256: str
+    version: str | None
+
+
+class _Step(NamedTuple):
+    """A file to replace by a scratch file, by a text that is known in its turn, or to remove."""
+
+    name: str
+    file: Path | None = None
+    text: Callable[[], str] | None = None
+
+
+class Commit:
+    """One change of a destination.
+
+    :param destination: where to read and to write
+    :param scratch: a scratch folder of the destination
+    """
+
+    def __init__(self, destination: Destination, scratch: Path) -> None:
+        self.destination = destination
+        self._scratch = scratch
+        self._versions: dict[str, str | None] = {}
+        self._required: list[str] = []
+        self._steps: list[_Step] = []
+
+    def uri(self, name: str) -> str:
+        """Return the URI of a name."""
+        return self.destination.uri(name)
+
+    def read(self, name: str) -> Content | None:
+        """Read a file for the plan; None when there is no such file."""
+        content = self.destination.read(name)
+        self._versions[name] = content.version if content else None
+        return content
+
+    def info(self, name: str) -> FileInfo | None:
+        """Return the size and version of a file for the plan; None when there is no such file."""
+        info = self.destination.info(name)
+        self._versions[name] = info.version if info else None
+        return info
+
+    def list_folder(self, folder: str) -> list[str]:
+        """List the names in a folder."""
+        return self.destination.list_folder(folder)
+
+    def list_files(self, prefix: str) -> dict[str, FileInfo]:
+        """List the files in the folders with this prefix for the plan."""
+        files = self.destination.list_files(prefix)
+        self._versions.update({name: info.version for name, info in files.items()})
+        return files
+
+    def fetch(self, name: str, file: Path) -> bool:
+        """Copy a file into scratch space for the plan; return whether it exists."""
+        self._versions[name] = self.destination.fetch(name, file)
+        return self._versions[name] is not None
+
+    def matches(self, name: str, declared: Declared) -> bool:
+        """Return whether a file that the plan has seen is what a manifest declares.
+
+        A version that agrees is enough; without one the bytes are compared.
+        """
+        if declared.version is not None:
+            return self._versions.get(name) == declared.version
+        copy = self._scratch / "copy"
+        return self.fetch(name, copy) and digest(copy) == declared.sha256
+
+    def version(self, name: str) -> str | None:
+        """Return the version of a file, as seen or as published; None where versions do not last.
+
+        An object store's version names the same bytes for ever. A local one changes with a copy.
+        """
+        return self._versions.get(name) if self.destination.has_etags else None
+
+    def require(self, name: str) -> None:
+        """Make the commit depend on a file that it has read and does not change."""
+        self._required.append(name)
+
+    def replace(self, name: str, file: Path) -> None:
+        """Plan to replace a file by a finished scratch file."""
+        self._steps.append(_Step(name, file))
+
+    def write(self, name: str, text: Callable[[], str]) -> None:
+        """Plan to replace a file by a text, which may use the ``version`` of earlier steps."""
+        file = self._scratch / f"text-{len(self._steps)}"
+        self._steps.append(_Step(name, file, text))
+
+    def remove(self, name: str) -> None:
+        """Plan to remove a file."""
+        self._steps.append(_Step(name))
+
+    def publish(self, heartbeat: Callable[[], None]) -> None:
+        """Carry out the plan.
+
+        :param heartbeat: called before each step, and while a lock is waited for; may raise
+        :raises Conflict: the destination has changed since it was read: nothing more is written
+        :raises OSError: the destination cannot be written
+        """
+        for step in self._steps:
+            if step.file and step.text:  # before anything is visible, in case the disk is full
+                self._write_text(step.file, step.text)
+        has_etags = self.destination.has_etags
+        with self.destination.locked(heartbeat):
+            if not has_etags:  # the lock is held, so what holds now holds to the end
+                self._check([*self._required, *(step.name for step in self._steps)])
+            for number, step in enumerate(self._steps, 1):
+                heartbeat()
+                if has_etags and number == len(self._steps):
+                    self._check(self._required)
+                self._carry_out(step)
+
+    def _carry_out(self, step: _Step) -> None:
+        expected = self._versions.get(step.name)
+        if step.file is None:
+            if expected is not None:
+                self.destination.remove(step.name, expected)
+            self._versions[step.name] = None
+            return
+        if step.text:
+            self._write_text(step.file, step.text)
+        self._versions[step.name] = self.destination.publish(step.file, step.name, expected)
+
+    def _write_text(self, file: Path, text: Callable[[], str]) -> None:
+        with naming_path("write scratch files in", self._scratch):
+            file.write_text(text(), encoding="ascii")
+
+    def _check(self, names: Iterable[str]) -> None:
+        """Compare files with what the plan saw."""
+        for name in dict.fromkeys(names):
+            info = self.destination.info(name)
+            if (info.version if info else None) != self._versions.get(name):
+                raise Conflict(f"{self.uri(name)} has just been changed by another task")

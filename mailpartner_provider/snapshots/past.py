@@ -1,0 +1,145 @@
+"""The past of a landing: the receipts to compare with, and what must not be overwritten."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+
+from mailpartner_provider.days import parse_utc
+from mailpartner_provider.errors import BadData
+from mailpartner_provider.lake.commit import Commit
+from mailpartner_provider.lake.history import (
+    days_with_receipts,
+    earlier_days,
+    receipt_of,
+    receipts,
+    refuse_another,
+)
+from mailpartner_provider.lake.layouts import CREATED, CreatedList, Snapshot
+from mailpartner_provider.lake.receipts import LIVE, Receipt, SnapshotReceipt
+from mailpartner_provider.snapshots.request import SnapshotRequest
+
+log = logging.getLogger(__name__)
+
+
+class Past(NamedTuple):
+    """The day's own receipt, the newest earlier one, and what is published.
+
+    ``newer``, the newest receipt of a later day, is only looked for where it matters.
+    """
+
+    existing: SnapshotReceipt | None
+    previous: SnapshotReceipt | None
+    newer: SnapshotReceipt | None
+    published: Snapshot | CreatedList
+    is_intact: bool
+
+    @property
+    def last(self) -> SnapshotReceipt | None:
+        """The newest receipt up to and including the day."""
+        return self.existing or self.previous
+
+    @property
+    def vouching(self) -> SnapshotReceipt | None:
+        """The day's own receipt if the partition matches it."""
+        return self.existing if self.is_intact else None
+
+
+def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
+    """Read what was landed before.
+
+    :raises WrongArgument: the destination is of another dataset, layout, email mode or account
+    """
+    day = request.day
+    existing = receipt_of(commit, day)
+    # The day before is tried first, so that a daily landing of snapshots lists nothing.
+    previous, newer = _first(commit, islice(earlier_days(commit, day), 1)), None
+    if previous is None or request.partition_by == CREATED or day < today:
+        days = _days_until(today, commit)
+        newer = _first(commit, (found for found in days if found > day))
+        previous = previous or _first(commit, (found for found in days if found < day))
+    refuse_another(
+        newer or existing or previous,
+        commit.uri(""),
+        dataset=SnapshotReceipt.dataset,
+        email_mode=request.email_mode.name,
+        partition_by=request.partition_by,
+        is_account=lambda conn_id: conn_id in (request.run.conn_id, request.renamed_from()),
+    )
+    created = request.partition_by == CREATED
+    published = CreatedList(commit) if created else Snapshot(commit, day)
+    own = _snapshot(existing)
+    is_intact = own is not None and published.matches(own)
+    return Past(own, _snapshot(previous), _snapshot(newer), published, is_intact)
+
+
+def receipt_to_keep(
+    request: SnapshotRequest, past: Past, *, is_live: bool, observed_at: datetime | None = None
+) -> SnapshotReceipt | None:
+    """Return the receipt of an existing landing that must not be overwritten, or None.
+
+    A backdated snapshot never replaces the day's live one, and an older answer never replaces a
+    newer one. In the layout ``created``, where all landings share one list, an older list never
+    replaces a newer one.
+
+    :param observed_at: the instant at which the answer began, once there is an answer
+    :raises BadData: the partition may be the only live copy of its day, but its receipt is missing
+        or does not match it
+    """
+    kept, existing = past.vouching, past.existing
+    if past.newer and request.partition_by == CREATED:
+        kept, reason = past.newer, "it is newer, and this layout holds one list only"
+    elif not is_live and kept and kept.status == LIVE:
+        reason = "it was observed on its day, and the API cannot show today who was removed since"
+    elif kept and observed_at and observed_at < parse_utc(kept.observed_at):
+        reason = f"its answer, of {kept.observed_at}, is newer than this one"
+    else:
+        if isinstance(past.published, Snapshot) and past.published.exists and not past.is_intact:
+            _refuse_or_warn(past.published, existing, request, is_live=is_live)
+        return None
+    log.info("Kept the %s snapshot of %s: %s", kept.status, kept.snapshot_date, reason)
+    return replace(kept, changed=False)
+
+
+def _refuse_or_warn(
+    published: Snapshot,
+    existing: SnapshotReceipt | None,
+    request: SnapshotRequest,
+    *,
+    is_live: bool,
+) -> None:
+    uri = request.destination.uri(published.name)
+    state = "does not match its receipt" if existing else "has no readable receipt"
+    if not is_live:
+        raise BadData(
+            f"{uri} {state} and may be the only live copy of its day, which no backfill replaces: "
+            "restore the receipt, or delete the partition to land the day again as backdated",
+            day=request.day,
+        )
+    log.warning("%s %s: landing it again", uri, state)
+
+
+def _days_until(today: date, commit: Commit) -> list[date]:
+    """List the days that have a receipt, without those of the future, which a wrong clock wrote."""
+    days = days_with_receipts(commit)
+    future = [day for day in days if day > today + timedelta(days=1)]
+    if future:
+        log.warning(
+            "Ignoring %d receipts in %s of days in the future, until %s: delete them",
+            len(future),
+            commit.uri(""),
+            future[0],
+        )
+    return days[len(future) :]
+
+
+def _first(commit: Commit, days: Iterable[date]) -> Receipt | None:
+    return next(receipts(commit, days), None)
+
+
+def _snapshot(receipt: Receipt | None) -> SnapshotReceipt | None:
+    return receipt if isinstance(receipt, SnapshotReceipt) else None
