@@ -15,7 +15,7 @@ import fsspec
 import pytest
 
 from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
-from tests.conftest import files, land
+from tests.support.landing import land
 
 HOLD_SCRATCH = """
 import tempfile, time
@@ -333,7 +333,7 @@ class TestErrors:
     def test_full(self, api, lake):
         """A disk that takes no more leaves the old partition, and is named."""
         land(lake)
-        before = files(lake)
+        before = lake.files()
         api.unsubscribes = [{"id": key, "email": f"{key}@example.com"} for key in range(50_000)]
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -343,4 +343,4 @@ class TestErrors:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-        assert before == files(lake)
+        assert before == lake.files()

@@ -37,7 +37,8 @@ from mailpartner_provider.lake.storage import LocalFolder
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.snapshots.landing import Order, Terms, land
 from mailpartner_provider.snapshots.staging import snapshot_schema
-from tests.conftest import PARIS, files
+from tests.support.days import PARIS
+from tests.support.lake import files
 from tests.support.plain import Pairs, alike, plain, plain_row, read_plainly, same_row
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=timezone.utc)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.lake.receipts import Receipt
 from mailpartner_provider.lake.storage import digest
-from tests.unit.lake.test_receipts import RECEIPT
+from tests.support.receipts import RECEIPT
 
 COLUMNS = pa.schema(
     [

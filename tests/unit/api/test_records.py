@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from mailpartner_provider.api.records import Rejected, Unsubscribe, parse_json, read_record
-from tests.conftest import PARIS
+from tests.support.days import PARIS
 from tests.support.plain import (
     EPOCH,
     RAW_RECORDS,

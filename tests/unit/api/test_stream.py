@@ -10,7 +10,6 @@ from hypothesis import given, settings
 
 from mailpartner_provider.api.stream import BLOCK_BYTES, MAX_VALUE_BYTES, UnsubscribeStream
 from mailpartner_provider.errors import BadData, RequestFailed, RequestRefused
-from tests.conftest import PARIS, THREE, listing
 from tests.support.answers import (
     DAMAGED_ANSWERS,
     GOOD_ANSWERS,
@@ -19,6 +18,8 @@ from tests.support.answers import (
     cases,
     pieces,
 )
+from tests.support.api import THREE, listing
+from tests.support.days import PARIS
 from tests.support.oracle import (
     NOW,
     TODAY,

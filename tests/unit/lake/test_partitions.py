@@ -18,7 +18,7 @@ from mailpartner_provider.lake.names import (
     rejected_file,
     resolve_snapshot_date,
 )
-from tests.conftest import PARIS
+from tests.support.days import PARIS
 from tests.support.plain import STEADY
 
 ZONES = ["Europe/Paris", "UTC", "America/Sao_Paulo", "Asia/Beirut", "Asia/Kathmandu"]
