@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui test-distributed crash secrecy fuzz soak check bench plots constraints clean
+.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui test-distributed crash secrecy fuzz soak check format wheel bench plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -60,10 +60,36 @@ fuzz: $(VENV)/ready  ## look for an answer that is decoded or landed wrong, for 
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group fuzz
 	$(RUN) -m tests.campaigns.fuzz $(FUZZ_SECONDS)
 
-check: $(VENV)/ready  ## lint, format, types
+check: $(VENV)/ready  ## lint, format, types, and the files that GitHub reads
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+
+SCHEMA = $(VENV)/bin/check-jsonschema --builtin-schema
+
+format: $(VENV)/ready  ## format the code, and correct what the linter can correct
+	$(VENV)/bin/ruff check --fix --exit-zero
+	$(VENV)/bin/ruff format
+
+wheel: $(VENV)/ready  ## build the source distribution and the wheel into dist/, and check both
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group wheel
+	rm -rf dist
+	$(VENV)/bin/uv build --quiet --out-dir dist  # the wheel from the source distribution
+	$(VENV)/bin/twine check --strict dist/*
+	$(VENV)/bin/uv venv --quiet --clear --python $(RUN) .venv-wheel
+	$(VENV)/bin/uv pip install --quiet --python .venv-wheel/bin/python --constraint $(CONSTRAINTS) dist/*.whl
+	$(WHEEL) .ci/public_names.py
+	$(WHEEL) -m mailpartner_provider --help > /dev/null
+	$(WHEEL) -m mailpartner_provider.testing --help > /dev/null
+	rm -rf .venv-wheel
+
+# -I: import nothing from this checkout.
+WHEEL = AIRFLOW_HOME=$(CURDIR)/.venv-wheel/airflow .venv-wheel/bin/python -I
 
 bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchmarks/RESULTS.md
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
@@ -84,7 +110,7 @@ constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
 constraints/airflow-%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --group test --group check --group bench --group engines --group fuzz --group ui \
-	  --group distributed \
+	  --group distributed --group wheel \
 	  --constraint /dev/stdin --output-file $@
 
 # What pyproject.toml allows at least, with all else as it was in those days; but for aiohttp, and
@@ -93,7 +119,7 @@ constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra changes \
   --exclude-newer 2026-01-25 --exclude-newer-package duckdb=2026-04-01 \
   --exclude-newer-package aiohttp=2026-11-10 --exclude-newer-package yarl=2026-11-10
 constraints/airflow-lowest.txt:
-	$(COMPILE) --resolution lowest-direct | $(COMPILE) --group test --group check \
+	$(COMPILE) --resolution lowest-direct | $(COMPILE) --group test --group check --group wheel \
 	  --constraint /dev/stdin --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)

@@ -40,10 +40,10 @@ def make_snapshot(
     import pyarrow as pa
 
     from mailpartner_provider.lake.parquet import in_row_groups, open_writer
-    from mailpartner_provider.lake.receipts import Receipt
-    from mailpartner_provider.lake.storage import digest
+    from mailpartner_provider.lake.receipts import SnapshotReceipt
+    from mailpartner_provider.lake.scratch import digest
     from mailpartner_provider.privacy.hashing import EmailMode
-    from mailpartner_provider.snapshots.staging import snapshot_schema
+    from mailpartner_provider.schemas import snapshot_schema
 
     def batches():
         for at in range(0, len(ids), 100_000):
@@ -59,7 +59,7 @@ def make_snapshot(
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    schema = snapshot_schema(EmailMode())
+    schema = snapshot_schema()
     file = source / f"dt={day}" / "part-00000.parquet"
     file.parent.mkdir(parents=True)
     with open_writer(file, schema) as writer:
@@ -67,7 +67,7 @@ def make_snapshot(
             writer.write_table(rows)
     members = {"snapshot_date": str(day), "status": "live", "partition_by": "snapshot"}
     counts = {"rows": len(ids), "duplicate_ids": 0, "sha256": digest(file)}
-    receipt = dict.fromkeys(field.name for field in fields(Receipt)) | members | counts
+    receipt = dict.fromkeys(field.name for field in fields(SnapshotReceipt)) | members | counts
     (source / "_receipts").mkdir(exist_ok=True)
     (source / f"_receipts/dt={day}.json").write_text(json.dumps(receipt))
 

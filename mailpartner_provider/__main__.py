@@ -1,6 +1,7 @@
 """Erase people from destinations, by ``python -m mailpartner_provider erase DESTINATION...``.
 
-The addresses come by standard input, one a line, so that no argument, variable or log holds them.
+The addresses are read from standard input, one a line, so that no argument, variable or log holds
+them.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from mailpartner_provider.lake.names import PARTITION_PREFIX, RECEIPTS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Erase, and print for each destination, in JSON, what was replaced."""
+    """Erase, and print the replaced files of each destination as JSON."""
     parser = argparse.ArgumentParser(prog="python -m mailpartner_provider")
     command = parser.add_subparsers(required=True, metavar="erase").add_parser(
-        "erase", help="erase people from destinations; addresses by standard input, one a line"
+        "erase",
+        help="erase people from destinations; addresses on standard input, one a line",
     )
     command.add_argument("destinations", nargs="+", metavar="DESTINATION")
-    command.add_argument("--mailpartner-conn-id", help="has the key of email_mode='hmac'")
+    command.add_argument(
+        "--mailpartner-conn-id", help="the connection with the key of email_mode='hmac'"
+    )
     chosen = parser.parse_args(arguments)
     try:
         text = sys.stdin.buffer.read().decode("utf-8-sig")
@@ -30,9 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         command.error("standard input is not UTF-8, so nobody would be found")
     emails = [line.strip() for line in text.split("\n") if line.strip()]
     if not emails:
-        command.error("no address came by standard input")
+        command.error("standard input has no address")
     reports = sys.stdout
-    with redirect_stdout(sys.stderr):  # where Airflow's log belongs
+    with redirect_stdout(sys.stderr):  # for Airflow's log
         try:
             for destination in chosen.destinations:
                 report = _erase(destination, emails, chosen.mailpartner_conn_id)
@@ -45,19 +49,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _erase(destination: str, emails: list[str], conn_id: str | None) -> dict[str, object]:
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-    from mailpartner_provider.operators.arguments import open_destination
+    from mailpartner_provider.hooks.storage import open_destination
     from mailpartner_provider.privacy.erasure import erase
 
     hmac_key = MailPartnerHook(conn_id).email_hmac_key() if conn_id else None
-    place, erased_at = open_destination(destination), datetime.now(timezone.utc)
-    if not (place.names(RECEIPTS) or place.sizes(PARTITION_PREFIX)):
-        raise WrongArgument(f"nothing has been landed in {place.uri('')}")
-    struck = erase(place, emails, hmac_key, erased_at)
+    opened, erased_at = open_destination(destination), datetime.now(timezone.utc)
+    if not (opened.list_folder(RECEIPTS) or opened.sizes(PARTITION_PREFIX)):
+        raise WrongArgument(f"nothing has been landed in {opened.uri('')}")
+    replaced = erase(opened, emails, hmac_key, erased_at)
     return {
-        "destination": place.uri(""),
+        "destination": opened.uri(""),
         "people": len(emails),
         "erased_at": erased_at.isoformat(timespec="seconds"),
-        "files": [file._asdict() for file in struck],
+        "files": [file._asdict() for file in replaced],
     }
 
 

@@ -1,12 +1,12 @@
-"""The names of Airflow that live in different places on its two lines."""
+"""Names of Airflow that live in different places on its supported lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
 
-# In the order of the lines: Airflow 3.2 and later, Airflow 3.0 and 3.1, Airflow 2.
-_HOMES_OF_MASK_SECRET = (
+# In order: Airflow 3.2 and later, Airflow 3.0 and 3.1, Airflow 2.
+_MODULES_WITH_MASK_SECRET = (
     "airflow.sdk.log",
     "airflow.sdk.execution_time.secrets_masker",
     "airflow.utils.log.secrets_masker",
@@ -14,15 +14,15 @@ _HOMES_OF_MASK_SECRET = (
 
 
 def mask_secret(secret: str) -> None:
-    """Have Airflow take a text out of all logs."""
+    """Register a secret with Airflow's log masker."""
     _mask_secret()(secret)
 
 
 def _mask_secret() -> Callable[[str], None]:
-    for home in _HOMES_OF_MASK_SECRET:
+    for module in _MODULES_WITH_MASK_SECRET:
         try:
-            found: Callable[[str], None] = import_module(home).mask_secret
+            found: Callable[[str], None] = import_module(module).mask_secret
         except (ImportError, AttributeError):
             continue
         return found
-    raise ImportError("this Airflow has no mask_secret in any known place")
+    raise ImportError("this Airflow has no mask_secret in any known module")

@@ -1,13 +1,14 @@
-"""What can go wrong, sorted by what the caller should do about it.
+"""The errors of this package, sorted by what the caller should do about them.
 
 MailPartnerError
-├── RequestRefused    stop: asking again cannot mend it (wrong key, blocked account, bad connection)
-├── WrongArgument     stop: an argument says what cannot be done
-├── RequestFailed     try again: something broke on the way (time-out, 5xx, truncated answer)
-├── BadData           look at it: a whole answer arrived that must not be landed as it is
-└── LandingStopped    nothing: somebody stopped the task
+├── RequestRefused    stop: asking again cannot help (wrong key, blocked account, bad connection)
+├── WrongArgument     stop: an argument asks for something impossible
+├── RequestFailed     try again: something failed on the way (time-out, 5xx, truncated answer)
+├── BadData           look at it: a complete answer arrived that must not be landed as it is
+├── NothingToLand     skip: there is nothing to land, and that is no failure
+└── LandingStopped    nothing: the task was stopped
 
-Their texts carry counts, codes, days and places; never a key, an address, a query or a body.
+Their texts carry counts, codes, days and paths; never a key, an address, a query or a body.
 """
 
 from __future__ import annotations
@@ -15,35 +16,79 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 
 class MailPartnerError(Exception):
-    """Anything that this package reports about the API or its answer."""
+    """The base class of everything that this package reports.
+
+    :param message: the cause, then the cure
+    :param conn_id: the Airflow connection that was used, if one was
+    :param call: the API call, such as ``unsubscribe/list``
+    :param code: the ``code`` of the API's answer
+    :param status: the HTTP status
+    :param day: the day that was to be landed
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        conn_id: str | None = None,
+        call: str | None = None,
+        code: int | None = None,
+        status: int | None = None,
+        day: date | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.conn_id = conn_id
+        self.call = call
+        self.code = code
+        self.status = status
+        self.day = day
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"connection {self.conn_id}: {message}" if self.conn_id else message
 
 
 class RequestRefused(MailPartnerError):
-    """The API said no, or the connection cannot be used: stop."""
+    """The API refused, or the connection cannot be used: stop."""
 
 
 class WrongArgument(MailPartnerError):
-    """An argument of the operator says what cannot be done: stop."""
+    """An argument asks for something impossible: stop."""
 
 
 class RequestFailed(MailPartnerError):
-    """Something broke on the way: try again."""
+    """Something failed on the way: try again."""
 
 
 class BadData(MailPartnerError):
-    """The answer is whole, but landing it would be wrong: look at it."""
+    """The answer is complete, but landing it would be wrong: look at it."""
+
+
+class NothingToLand(MailPartnerError):
+    """There is nothing to land, and that is no failure: skip the task."""
 
 
 class LandingStopped(MailPartnerError):
-    """Somebody stopped the task; nothing more was published."""
+    """The task was stopped; nothing more was published."""
 
 
 @contextmanager
-def without_variables() -> Iterator[None]:
-    """Let an error pass with its traceback, but without the variables of the calls that it ended.
+def naming_connection(conn_id: str) -> Iterator[None]:
+    """Add the connection to every error that passes and names none."""
+    try:
+        yield
+    except MailPartnerError as error:
+        error.conn_id = error.conn_id or conn_id
+        raise
+
+
+@contextmanager
+def clear_frame_locals() -> Iterator[None]:
+    """Clear the local variables in the traceback of every error that passes.
 
     Sentry and others show them, and they hold the key, bodies and records.
     """

@@ -1,4 +1,4 @@
-"""What Airflow is told of this package. Standard library only: every Airflow process calls it."""
+"""The description of this package for Airflow, with the standard library only: it is read often."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HOOK_NAME = "Mail Partner"
 CONN_TYPE = "mailpartner"
 DEFAULT_BASE_URL = "https://api.mailpartner.fr/v1"
 
-#: The connection form: data for Airflow 3; for Airflow 2 the hook makes widgets of it.
+#: The connection form: data for Airflow 3; for Airflow 2 the hook makes widgets from it.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "login", "port", "extra"],
     "relabeling": {"password": "API key", "host": "Base URL"},
@@ -31,7 +31,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the provider, as Airflow's ``provider_info`` schema has it."""
+    """Return the description of the provider, in Airflow's ``provider_info`` schema."""
     hooks = "mailpartner_provider.hooks.mailpartner"
     operators = [
         "mailpartner_provider.operators.unsubscribe_to_parquet",

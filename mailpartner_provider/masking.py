@@ -1,4 +1,4 @@
-"""What a text may show to people: no address, and nothing that cannot be printed."""
+"""Masking of text before people see it: addresses, and characters that cannot be printed."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from urllib.parse import unquote
 
 # A quoted text before an at sign is the quoted part of an address.
 _WORD = re.compile(r"(?:\"[^\"]*\"(?=@)|[^\s<>\"'(),;:]|(?<=\w)'(?=\w))+")
-# As it is, in URLs (also one inside another), HTML and JSON, and in East Asian widths.
+# An at sign: plain, in URLs (also nested ones), HTML and JSON, and in East Asian widths.
 _AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40);?|&commat;?|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@\w+(?:[.-]+\w+)*")
 _AROUND = f"{string.punctuation}…«»“”‘’"
 
 
 def masked(text: str) -> str:
-    """Take out of a text whatever looks like an address, or cannot be printed."""
+    """Replace whatever looks like an address by stars, and what cannot be printed by U+FFFD."""
     shown = without_addresses(text)
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
 
 
 def addresses(text: str) -> list[str]:
-    """List what may be addresses in a text, as they stand and without what is around them."""
+    """List what may be an address in a text, as written and without surrounding punctuation."""
     plain = _AT.sub("@", unquote(text))
     if "@" not in plain:
         return []
@@ -31,5 +31,5 @@ def addresses(text: str) -> list[str]:
 
 
 def without_addresses(text: str) -> str:
-    """Put stars in the place of every word that looks like an address."""
+    """Replace every word that looks like an address by stars."""
     return _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)

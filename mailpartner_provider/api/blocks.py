@@ -1,7 +1,7 @@
-"""A block (whole raw records, comma between them) becomes typed rows.
+"""A block (whole raw records with commas between them) becomes typed rows.
 
-The fast way has Arrow read whole columns. Rows that Arrow leaves in doubt are settled one by one
-from their own texts, and a block in doubt is decoded the exact way, record by record.
+On the fast path Arrow reads whole columns. Rows in doubt are then decoded one by one from their own
+text; when the whole block is in doubt, it is decoded exactly, record by record.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from mailpartner_provider.api.columns import (
 )
 from mailpartner_provider.api.records import (
     FIELDS,
-    SCHEMA,
     Rejected,
     Unsubscribe,
     extra_fields_of,
-    parse_json,
     read_record,
 )
+from mailpartner_provider.exact_json import parse_json
+from mailpartner_provider.schemas import RECORD
 
 
 class Block(NamedTuple):
-    """The rows of some raw records, those that could not be rows, and fields we do not know."""
+    """The rows of some raw records, the rejected records, and the names of unknown fields."""
 
     batch: pa.RecordBatch
     rejected: list[Rejected]
@@ -39,27 +39,27 @@ class Block(NamedTuple):
 
     @property
     def received(self) -> int:
-        """How many raw records went in."""
+        """The number of raw records in the block."""
         rows: int = self.batch.num_rows
         return rows + len(self.rejected)
 
 
-def decode_block(text: bytes, zone: ZoneInfo) -> Block | None:
-    """Type every record of a block.
+def decode_block(data: bytes, zone: ZoneInfo) -> Block | None:
+    """Decode every record of a block.
 
-    None when it is not a comma-separated run of JSON values, or nested too deep to read.
+    None when it is not a comma-separated run of JSON values, or nested too deeply to read.
     """
     try:
-        return decode_fast(text, zone) or decode_exactly(text, zone)
+        return decode_fast(data, zone) or decode_exactly(data, zone)
     except RecursionError:
         return None
 
 
-def decode_fast(text: bytes, zone: ZoneInfo) -> Block | None:
-    """Decode through Arrow, rows in doubt excepted; None when the whole block is in doubt."""
-    columns = read_columns(text)
+def decode_fast(data: bytes, zone: ZoneInfo) -> Block | None:
+    """Decode with Arrow, except for rows in doubt; None when the whole block is in doubt."""
+    columns = read_columns(data)
     created = columns and instants(columns.created, zone)
-    raw_records = _parsed(text) if columns and columns.has_unknown_fields else []
+    raw_records = _parsed(data) if columns and columns.has_unknown_fields else []
     if columns is None or created is None or raw_records is None:
         return None
     ids, doubtful_ids = integers(columns.ids)
@@ -73,68 +73,68 @@ def decode_fast(text: bytes, zone: ZoneInfo) -> Block | None:
     unknown = _unknown_fields(raw_records)
     doubtful = either(either(doubtful_ids, doubtful_emails(columns.emails)), doubtful_instants)
     if doubtful is None:
-        return Block(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA), [], unknown)
+        return Block(pa.RecordBatch.from_arrays(arrays, schema=RECORD), [], unknown)
 
-    places = pc.indices_nonzero(doubtful).to_pylist()
-    in_doubt = raw_records or _records_at(places, text, len(ids))
+    indices = pc.indices_nonzero(doubtful).to_pylist()
+    in_doubt = raw_records or _records_at(indices, data, len(ids))
     if in_doubt is None:
         return None
-    settled = {place: read_record(in_doubt[place], zone) for place in places}
-    return Block(*_settle(arrays, doubtful, settled), unknown)
+    decoded = {index: read_record(in_doubt[index], zone) for index in indices}
+    return Block(*_replace_doubtful(arrays, doubtful, decoded), unknown)
 
 
-def decode_exactly(text: bytes, zone: ZoneInfo) -> Block | None:
+def decode_exactly(data: bytes, zone: ZoneInfo) -> Block | None:
     """Decode record by record; None when the block is not JSON."""
-    raw_records = _parsed(text)
+    raw_records = _parsed(data)
     if raw_records is None:
         return None
-    read = [read_record(raw, zone) for raw in raw_records]
-    rows = [row for row in read if isinstance(row, Unsubscribe)]
-    rejected = [row for row in read if isinstance(row, Rejected)]
+    decoded = [read_record(raw, zone) for raw in raw_records]
+    rows = [row for row in decoded if isinstance(row, Unsubscribe)]
+    rejected = [row for row in decoded if isinstance(row, Rejected)]
     return Block(_batch(rows), rejected, _unknown_fields(raw_records))
 
 
-def _parsed(text: bytes) -> list[Any] | None:
+def _parsed(data: bytes) -> list[Any] | None:
     try:
-        raw_records: list[Any] = parse_json(f"[{text.decode()}]")
+        raw_records: list[Any] = parse_json(f"[{data.decode()}]")
     except ValueError:
         return None
     return raw_records
 
 
 def _unknown_fields(raw_records: list[Any]) -> frozenset[str]:
-    known = (raw.keys() for raw in raw_records if isinstance(raw, dict))
-    return frozenset().union(*known) - FIELDS
+    names = (raw.keys() for raw in raw_records if isinstance(raw, dict))
+    return frozenset().union(*names) - FIELDS
 
 
-def _records_at(places: list[int], text: bytes, count: int) -> dict[int, Any] | None:
-    """Read some of a block's raw records; None when their places cannot be told."""
-    texts = text.split(b"}")
-    if len(texts) != count + 1:  # a brace inside a text: which of them ends a record?
+def _records_at(indices: list[int], data: bytes, count: int) -> dict[int, Any] | None:
+    """Parse some of a block's raw records; None when they cannot be located."""
+    parts = data.split(b"}")
+    if len(parts) != count + 1:  # a brace inside a text: which of them ends a record?
         return None
     try:
         return {
-            place: parse_json(texts[place].decode().lstrip(", \t\r\n") + "}") for place in places
+            index: parse_json(parts[index].decode().lstrip(", \t\r\n") + "}") for index in indices
         }
     except ValueError:
         return None
 
 
-def _settle(
-    arrays: list[pa.Array], doubtful: pa.Array, settled: dict[int, Unsubscribe | Rejected]
+def _replace_doubtful(
+    arrays: list[pa.Array], doubtful: pa.Array, decoded: dict[int, Unsubscribe | Rejected]
 ) -> tuple[pa.RecordBatch, list[Rejected]]:
-    """Replace the rows in doubt by what they turned out to be, each in its place."""
+    """Replace the rows in doubt by their exactly decoded form, in their old order."""
     sure = pc.invert(doubtful)
-    batch = pa.RecordBatch.from_arrays([array.filter(sure) for array in arrays], schema=SCHEMA)
-    rows = {place: row for place, row in settled.items() if isinstance(row, Unsubscribe)}
+    batch = pa.RecordBatch.from_arrays([array.filter(sure) for array in arrays], schema=RECORD)
+    rows = {index: row for index, row in decoded.items() if isinstance(row, Unsubscribe)}
     if rows:
         order = pa.concat_arrays([pc.indices_nonzero(sure), pa.array(list(rows), pa.uint64())])
         both = pa.Table.from_batches([batch, _batch(list(rows.values()))])
         batch = both.take(pc.sort_indices(order)).combine_chunks().to_batches()[0]
-    return batch, [row for row in settled.values() if isinstance(row, Rejected)]
+    return batch, [row for row in decoded.values() if isinstance(row, Rejected)]
 
 
 def _batch(rows: list[Unsubscribe]) -> pa.RecordBatch:
-    columns = zip(*rows, strict=True) if rows else ([] for _ in SCHEMA)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in RECORD)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, RECORD, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=RECORD)

@@ -1,6 +1,6 @@
-"""The columns of many raw records at once, read by Arrow, with its doubts.
+"""Columns of many raw records at once, read by Arrow, with masks of the rows in doubt.
 
-Arrow is trusted only with what it reads exactly as the exact way does. Every reader here gives its
+Arrow is trusted only with what it reads exactly as ``records`` does. Every reader here returns its
 values and, where there are any, a mask of the rows whose value is in doubt.
 """
 
@@ -34,7 +34,7 @@ def _parse_options(id_type: pa.DataType, unknown_fields: str) -> pj.ParseOptions
     return pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior=unknown_fields)
 
 
-# From the usual to the odd; a wrong one fails at the first record that it does not fit.
+# From the usual to the odd; a wrong one fails at the first record that does not fit.
 _PARSE_OPTIONS = tuple(
     _parse_options(id_type, unknown_fields)
     for unknown_fields in ("error", "ignore")
@@ -43,7 +43,7 @@ _PARSE_OPTIONS = tuple(
 
 
 class Columns(NamedTuple):
-    """What Arrow read: ``id`` (integers, or text), ``email``, ``createdAt`` (text)."""
+    """The columns as Arrow read them: ``id`` (integer or text), ``email``, ``createdAt`` (text)."""
 
     ids: pa.Array
     emails: pa.Array
@@ -51,17 +51,17 @@ class Columns(NamedTuple):
     has_unknown_fields: bool
 
 
-def read_columns(text: bytes) -> Columns | None:
+def read_columns(data: bytes) -> Columns | None:
     """Read the columns of a block.
 
-    Reading the block as one list proves that it is one: a block that was cut inside a record or a
+    Parsing the block as one list proves that it is one: a block that was cut inside a record or a
     text does not parse. None when Arrow cannot read it.
     """
     try:
-        text.isascii() or text.decode()  # Arrow does not check UTF-8
+        data.isascii() or data.decode()  # Arrow does not check UTF-8
     except UnicodeDecodeError:
         return None
-    wrapped = b'{"data":[' + text + b"]}"
+    wrapped = b'{"data":[' + data + b"]}"
     for options in _PARSE_OPTIONS:
         try:
             table = pj.read_json(
@@ -82,7 +82,7 @@ def read_columns(text: bytes) -> Columns | None:
 
 
 def integers(ids: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Read ids; in doubt are those that are missing or no plain run of digits."""
+    """Return ids; in doubt are those that are missing or no plain run of digits."""
     if pa.types.is_string(ids.type):
         plain = pc.match_substring_regex(ids, _EIGHTEEN_DIGITS)
         ids = pc.if_else(plain, ids, None).cast(pa.int64())
@@ -90,7 +90,7 @@ def integers(ids: pa.Array) -> tuple[pa.Array, pa.Array | None]:
 
 
 def doubtful_emails(emails: pa.Array) -> pa.Array | None:
-    """Find e-mails that are missing or blank."""
+    """Return a mask of the e-mails that are missing or blank; None if there are none."""
     shortest = pc.min(pc.binary_length(emails)).as_py()
     if shortest != 0 and not emails.null_count and not pc.any(pc.utf8_is_space(emails)).as_py():
         return None
@@ -99,9 +99,9 @@ def doubtful_emails(emails: pa.Array) -> pa.Array | None:
 
 
 def instants(created: pa.Array, zone: ZoneInfo) -> tuple[pa.Array, pa.Array | None] | None:
-    """Read clock times of a zone, such as ``2015-07-20 10:19:45``; in doubt is anything else.
+    """Convert clock times of a zone, such as ``2015-07-20 10:19:45``; anything else is in doubt.
 
-    None when Arrow cannot tell which of them are in doubt.
+    None when Arrow cannot decide which of them are in doubt.
     """
     clock = _clock_times(created)
     if clock is None:
@@ -122,7 +122,7 @@ def instants(created: pa.Array, zone: ZoneInfo) -> tuple[pa.Array, pa.Array | No
 
 
 def _clock_times(created: pa.Array) -> pa.Array | None:
-    """Read what is plain; null stands for the rest. None when some of it only looks plain."""
+    """Parse plain clock times, null for the rest; None when one of them only looks plain."""
     try:
         lengths = pc.min_max(pc.binary_length(created)).as_py().values()
         if set(lengths) <= {_CLOCK_TIME_LENGTH, None}:
@@ -139,7 +139,7 @@ def _clock_times(created: pa.Array) -> pa.Array | None:
 def _in_zone(
     clock: pa.Array, offset: str | None, zone: ZoneInfo
 ) -> tuple[pa.Array, pa.Array | None] | None:
-    """Give the instants, and those whose clock showed an hour that the zone skipped.
+    """Convert clock times to instants; in doubt are those in an hour that the zone skipped.
 
     None when Arrow does not know the zone.
     """
@@ -161,7 +161,7 @@ def _in_zone(
 
 
 def _constant_offset(first: datetime, last: datetime, zone: ZoneInfo) -> str | None:
-    """Give the zone's offset, as +02:00, if it keeps one all the time; it is read much faster."""
+    """Return the zone's offset, as ``+02:00``, if it is constant; Arrow converts it much faster."""
     days = (last - first) // _DAY + 3
     if days > 60:
         return None
@@ -171,13 +171,13 @@ def _constant_offset(first: datetime, last: datetime, zone: ZoneInfo) -> str | N
 
 
 def _misread(created: pa.Array, clock: pa.Array) -> pa.Array | None:
-    """Find the rows that have a ``createdAt``, but no clock time."""
+    """Return a mask of the rows whose ``createdAt`` was not parsed; None if there are none."""
     if clock.null_count == created.null_count:
         return None
     return pc.and_(created.is_valid(), clock.is_null())
 
 
 def either(one: pa.Array | None, other: pa.Array | None) -> pa.Array | None:
-    """Join two masks of doubt, each of which may be missing."""
+    """Combine two masks, each of which may be missing."""
     masks = [mask.fill_null(False) for mask in (one, other) if mask is not None]
     return reduce(pc.or_, masks) if masks else None

@@ -1,4 +1,4 @@
-"""What an account has left, as ``GET /me`` tells it."""
+"""The credits of an account, as ``GET /me`` returns them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Credits(NamedTuple):
-    """What an account has left; None where the API does not say."""
+    """The credits of an account; None where the answer has no such value."""
 
     credit_mail: int | None
     balance: Decimal | None
@@ -16,7 +16,7 @@ class Credits(NamedTuple):
 
 
 def read_credits(members: Mapping[str, Any]) -> Credits:
-    """Type the answer; the API writes the balance as text, to keep it exact."""
+    """Return the credits in an answer; the balance is text there, which keeps it exact."""
     left = members.get("credits")
     left = left if isinstance(left, dict) else {}
     credit_mail, currency = left.get("creditMail"), left.get("currency")

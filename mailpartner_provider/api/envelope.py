@@ -1,4 +1,4 @@
-"""What stands around the records in an answer, and whether the API said yes."""
+"""The envelope of an answer: everything around the records, and whether the API succeeded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from xml.sax.saxutils import unescape
 from mailpartner_provider.errors import BadData, MailPartnerError, RequestFailed, RequestRefused
 from mailpartner_provider.masking import masked
 
-#: Codes that asking again cannot mend, and what mends them.
+UNSUBSCRIBE_LIST = "unsubscribe/list"
+
+#: Codes for which asking again cannot help: the cause, and the cure.
 PERMANENT_CODES = {
-    1: "the API key is missing: fill in the connection's API key",
-    10: "the API key is wrong: correct the connection's API key",
+    1: "the API key is missing: enter it as the connection's password",
+    10: "the API key is wrong: correct it",
     20: "the account is disabled: ask Mail Partner to enable it",
     30: "the account is blocked: ask Mail Partner to unblock it",
     40: "the account may not use the API: ask Mail Partner for access",
@@ -24,13 +26,13 @@ PAGING_FIELDS = ("total", "page", "nb_per_page")
 
 _MESSAGE_LENGTH = 200
 
-# Each loop of these can go one way only, so that no text takes long.
+# Every loop of these can match in one way only, so that no text takes long.
 _XML_TEXT = r"[^<]*(?:<!\[CDATA\[[^\]]*(?:\](?!\]>)[^\]]*)*\]\]>[^<]*)*"
 _XML_ENTRY = re.compile(f"<entry>({_XML_TEXT})</entry>")
 _XML_PAIR = rf"<entry>(?:\s*<entry>{_XML_TEXT}</entry>){{2}}\s*</entry>\s*"
 _XML_BEGIN = r"\s*(?:<\?xml[^<>]*\?>\s*)?<result>\s*<entry>\s*"
-_XML_YES = re.compile(rf"{_XML_BEGIN}true\s*</entry>")
-_XML_NO = re.compile(
+_XML_SUCCESS = re.compile(rf"{_XML_BEGIN}true\s*</entry>")
+_XML_ERROR = re.compile(
     rf"{_XML_BEGIN}false\s*</entry>\s*{_XML_ENTRY.pattern}\s*"
     rf"<entry>({_XML_TEXT}|\s*(?:{_XML_PAIR})+)</entry>\s*</result>\s*"
 )
@@ -39,54 +41,49 @@ _XML_NO = re.compile(
 def refusal(
     envelope: Mapping[str, Any], *, call: str, status: int = 200, mask: Callable[[str], str] = str
 ) -> MailPartnerError | None:
-    """Say why an answer is not a yes; None when it is one.
+    """Return the error that an answer reports, or None if it reports success.
 
     :param envelope: the answer's members, without its records
-    :param call: the call that was answered, such as ``unsubscribe/list``
-    :param status: the HTTP status; a body that names a code outweighs it
-    :param mask: takes the API key out of a text
+    :param call: the API call, such as ``unsubscribe/list``
+    :param status: the HTTP status; a ``code`` in the body takes precedence
+    :param mask: removes the API key from a text
     """
     success, code = envelope.get("success"), _code(envelope.get("code"))
     if status == 200 and success is True and (code == 200 or "code" not in envelope):
         return None
-    text = _message(envelope, mask)
-    if code in PERMANENT_CODES:
-        return RequestRefused(f"{call}: refused with code {code}; {PERMANENT_CODES[code]}{text}")
-    if 400 <= status < 500 and status not in (408, 429) and code not in TRANSIENT_CODES:
-        return RequestRefused(
-            f"{call}: refused with HTTP {status}{_named(code)}; asking again will not help, "
-            f"check the connection's Base URL and API key{text}"
-        )
-    if status == 200 and "success" not in envelope:
-        return RequestFailed(f"{call}: the answer does not say whether it succeeded{text}")
-    return RequestFailed(f"{call}: failed with HTTP {status}{_named(code)}{text}")
+    kind, message = _classify(status, code, "success" in envelope)
+    answered = "" if code is None else f"code {code}, "
+    text = f"{message} ({answered}HTTP {status}, GET /{call}){_api_message(envelope, mask)}"
+    return kind(text, call=call, code=code, status=status)
 
 
 def paging(envelope: Mapping[str, Any], *, call: str) -> MailPartnerError | None:
-    """Say that the API has begun to page: a first page must not pass for the whole list."""
+    """Return an error if the API has begun to page: a first page must not pass for the list."""
     found = [name for name in PAGING_FIELDS if name in envelope]
     if not found:
         return None
     return BadData(
-        f"{call}: the answer carries {', '.join(found)}: the API has begun to page, and this "
-        "version would land the first page as the whole list; upgrade mailpartner-provider"
+        "the API has begun to page, which this version cannot read: upgrade mailpartner-provider "
+        f"(the answer of {call} has {', '.join(found)}; its first page is not the whole list)",
+        call=call,
     )
 
 
 def read_xml(body: bytes, *, call: str) -> dict[str, Any] | None:
-    """Read an error that came in XML, as JSON would have named its members; None when it is none.
+    """Return the members of an error in XML, named as in JSON; None when it is none.
 
-    Only the vendor's documented form is read, by position. Nothing in it is expanded or loaded.
+    Only the vendor's documented form is read, by position. No entity is expanded or loaded.
 
-    :raises BadData: it is a good answer, in which nothing says which value is what
+    :raises BadData: it is a list in XML, where nothing names the values
     """
     text = body.decode("utf-8-sig", errors="replace")
-    if _XML_YES.match(text):
+    if _XML_SUCCESS.match(text):
         raise BadData(
-            f"{call}: the answer is XML, which names no fields, and nothing is guessed; "
-            "something between here and the API takes the parameter _format=json away"
+            "the answer is XML, which names no fields: find out what removes the parameter "
+            f"_format=json between here and the API ({call})",
+            call=call,
         )
-    found = _XML_NO.fullmatch(text)
+    found = _XML_ERROR.fullmatch(text)
     if found is None:
         return None
     code, words = found.groups()
@@ -96,8 +93,8 @@ def read_xml(body: bytes, *, call: str) -> dict[str, Any] | None:
     return {"success": False, "code": _xml_text(code), **members}
 
 
-def declared(envelope: Mapping[str, Any], *, call: str) -> int | None:
-    """Read ``nbData``, the number of records that the answer declares.
+def declared_records(envelope: Mapping[str, Any], *, call: str) -> int | None:
+    """Return ``nbData``, the number of records that the answer declares.
 
     :raises RequestFailed: it is there, but is no count
     """
@@ -105,41 +102,54 @@ def declared(envelope: Mapping[str, Any], *, call: str) -> int | None:
     if isinstance(count, str) and re.fullmatch("[0-9]{1,18}", count):
         return int(count)
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
-        raise RequestFailed(f"{call}: nbData is not a count, so the answer cannot be reconciled")
+        raise broken("nbData is not a count, so the answer cannot be reconciled", call=call)
     return count
 
 
+def broken(cause: str, *, call: str = UNSUBSCRIBE_LIST) -> RequestFailed:
+    """Return the error for an answer that cannot be read, without a byte of it."""
+    return RequestFailed(f"the answer of {call} is broken: {cause}", call=call)
+
+
+def _classify(
+    status: int, code: int | None, has_success: bool
+) -> tuple[type[MailPartnerError], str]:
+    if code in PERMANENT_CODES:
+        return RequestRefused, PERMANENT_CODES[code]
+    if 400 <= status < 500 and status not in (408, 429) and code not in TRANSIENT_CODES:
+        return RequestRefused, "the API refused the request: check the Base URL and the API key"
+    if status == 200 and not has_success:
+        return RequestFailed, "the answer does not say whether it succeeded"
+    return RequestFailed, "the API reported a failure"
+
+
 def _code(value: Any) -> int | None:
-    """Read a code; on errors some siblings of the API write it as text."""
+    """Return the code of an answer; in errors, some siblings of the API write it as text."""
     if isinstance(value, str) and re.fullmatch("[0-9]{1,6}", value) and int(value) != 200:
         return int(value)
     return value if type(value) is int and abs(value) < 10**6 else None
 
 
 def _xml_text(text: str) -> str:
-    """Give the characters of a text in XML."""
+    """Return the characters of an XML text."""
     parts = re.split(r"<!\[CDATA\[(.*?)\]\]>", text, flags=re.DOTALL)
     parts[::2] = map(unescape, parts[::2])
     return "".join(parts).strip()
 
 
-def _named(code: int | None) -> str:
-    return "" if code is None else f" and code {code}"
-
-
-def _message(envelope: Mapping[str, Any], mask: Callable[[str], str]) -> str:
-    """Collect the API's own words from every place where it has been seen to put them."""
+def _api_message(envelope: Mapping[str, Any], mask: Callable[[str], str]) -> str:
+    """Return the API's own message, from every member in which it has been seen."""
     keys = ("message", "errors", "error", "error_message")
-    words = " / ".join(text for key in keys for text in _texts(envelope.get(key)))
+    words = " / ".join(text for key in keys for text in _messages(envelope.get(key)))
     words = masked(" ".join(mask(words).split()))
     return f"; the API says: {words[:_MESSAGE_LENGTH]}" if words else ""
 
 
-def _texts(value: Any, depth: int = 4) -> list[str]:
+def _messages(value: Any, depth: int = 4) -> list[str]:
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
         value = [value.get("message")]
     if isinstance(value, list) and depth:
-        return [text for part in value for text in _texts(part, depth - 1)]
+        return [text for part in value for text in _messages(part, depth - 1)]
     return []

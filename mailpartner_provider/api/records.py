@@ -1,24 +1,14 @@
-"""The columns of an unsubscribe, and the exact way from one raw record to them."""
+"""From one raw record to one typed row, exactly."""
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
+from mailpartner_provider.exact_json import ExactNumber, parse_integer, to_json, utf8_text
 
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.int64(), nullable=False),
-        pa.field("email", pa.string(), nullable=False),
-        pa.field("created_at", pa.timestamp("us", tz="UTC")),
-        pa.field("extra_fields", pa.string()),
-    ]
-)
 FIELDS = frozenset({"id", "email", "createdAt"})
 
 _DIGITS = re.compile(r"(-?)0*(0|[1-9][0-9]*)")
@@ -30,7 +20,6 @@ _CLOCK_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
     rf" ?({_OFFSET.pattern})?"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Unsubscribe(NamedTuple):
@@ -43,21 +32,24 @@ class Unsubscribe(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A raw record that cannot be a row, and the reason why not, free of personal data."""
+    """A raw record that cannot become a row, and the reason, without personal data."""
 
     reason: str
     record: Any
 
 
 def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
-    """Type one raw record; whatever the columns cannot hold goes to ``extra_fields``."""
+    """Return one raw record as a typed row; what the columns cannot hold goes to ``extra_fields``.
+
+    :param zone: the zone of a ``createdAt`` that names none
+    """
     if not isinstance(raw, dict):
         return Rejected("record is not an object", raw)
     identifier = _identifier(raw.get("id"))
     if isinstance(identifier, str):
         return Rejected(f"id {identifier}", raw)
     email = raw.get("email")
-    if not isinstance(email, str) or isinstance(email, _ExactNumber):
+    if not isinstance(email, str) or isinstance(email, ExactNumber):
         return Rejected("email is missing" if email is None else "email is not text", raw)
     if not email.strip():
         return Rejected("email is blank", raw)
@@ -73,44 +65,21 @@ def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
 
 
 def extra_fields_of(raw: dict[str, Any]) -> str | None:
-    """Give the fields that are not known, as JSON."""
+    """Return the unknown fields as JSON, or None if there are none."""
     extra = _unknown_fields(raw)
     return to_json(extra) if extra else None
-
-
-def utf8_text(text: str) -> str:
-    """Replace halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
-    return _SURROGATE.sub("\ufffd", text)
-
-
-def parse_json(text: str) -> Any:
-    """Read JSON strictly; a number that a float would change stays text.
-
-    :raises ValueError: the text is not JSON (``NaN`` and ``Infinity`` are not)
-    :raises RecursionError: it is nested too deeply
-    """
-    return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
-
-
-def to_json(value: Any) -> str:
-    """Write JSON in ASCII, as ``extra_fields`` holds it."""
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _unknown_fields(raw: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in raw.items() if name not in FIELDS}
 
 
-class _ExactNumber(str):
-    """A JSON number that ``int`` and ``float`` would change or refuse, as the text it was."""
-
-
 def _identifier(value: Any) -> int | str:
-    """Give the id as an integer, or say in words what is wrong with it."""
+    """Return the id as an integer, or what is wrong with it in words."""
     if value is None:
         return "is missing"
     if isinstance(value, str) and (digits := _DIGITS.fullmatch(value)):
-        value = _integer("".join(digits.groups()))
+        value = parse_integer("".join(digits.groups()))
         if isinstance(value, str):
             return "does not fit 64 bits"
     if isinstance(value, bool) or not isinstance(value, int):
@@ -119,7 +88,7 @@ def _identifier(value: Any) -> int | str:
 
 
 def _instant(value: Any, zone: ZoneInfo) -> tuple[int | None, bool]:
-    """Read ``createdAt``; False says that the column does not hold all of it."""
+    """Parse ``createdAt`` to microseconds; False means that the column does not hold all of it."""
     if value is None:
         return None, True
     if isinstance(value, dict):
@@ -139,7 +108,7 @@ def _instant(value: Any, zone: ZoneInfo) -> tuple[int | None, bool]:
 
 
 def _dumped_instant(value: dict[str, Any]) -> tuple[int | None, bool]:
-    """Read the dump of a PHP DateTime: clock time and zone, each as text."""
+    """Parse the dump of a PHP ``DateTime``: clock time and zone, each as text."""
     date, name = value.get("date"), value.get("timezone")
     if not isinstance(date, str) or not isinstance(name, str):
         return None, False
@@ -149,7 +118,7 @@ def _dumped_instant(value: dict[str, Any]) -> tuple[int | None, bool]:
         else:
             created_at, exact = _instant(date, ZoneInfo(name))
     except (KeyError, ValueError, OSError, RecursionError):
-        return None, False  # these are ZoneInfo's ways to say that it knows no such zone
+        return None, False  # what ZoneInfo raises for an unknown zone
     return created_at, exact and value.keys() <= {"date", "timezone", "timezone_type"}
 
 
@@ -161,19 +130,3 @@ def _offset(text: str) -> timezone:
         raise ValueError("an offset has at most 59 minutes")
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)
-
-
-def _integer(text: str) -> int | str:
-    return int(text) if len(text) < 1000 else _ExactNumber(text)
-
-
-def _fraction(text: str) -> float | str:
-    value = float(text)
-    try:
-        return value if Decimal(text) == Decimal(repr(value)) else _ExactNumber(text)
-    except ArithmeticError:  # an exponent that even Decimal refuses
-        return _ExactNumber(text)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

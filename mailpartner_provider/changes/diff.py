@@ -1,7 +1,4 @@
-"""What became of each record from one snapshot to another, found out by DuckDB.
-
-DuckDB compares what does not fit into memory, with the help of the disk.
-"""
+"""The difference between two snapshots, computed by DuckDB, on disk when it exceeds memory."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY_LIMIT = "256MB"  # beyond it, DuckDB goes on in the scratch folder
+MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to the scratch folder
 THREADS = 2  # each takes its share of the memory
 
-# All of an id's records are compared, as a multiset: GROUP BY takes nulls for equal, and a sum of
-# zero says that a record stands as often in the one snapshot as in the other.
+# All records of an id are compared, as a multiset: GROUP BY treats nulls as equal, and a sum of
+# zero means that a record occurs equally often in both snapshots.
 _CHANGES = """
 WITH
     records AS (
@@ -51,14 +48,14 @@ ORDER BY change, {columns}
 
 
 class Comparison:
-    """One comparison of two snapshots; another thread or a signal handler may stop it."""
+    """A comparison of two snapshots that another thread or a signal handler may stop."""
 
     def __init__(self) -> None:
         self._stopped = False
         self._connection: DuckDBPyConnection | None = None
 
     def stop(self) -> None:
-        """Have the comparison raise LandingStopped, now if it is under way."""
+        """Make the comparison raise LandingStopped, at once if it is running."""
         self._stopped = True
         if self._connection:
             self._connection.interrupt()
@@ -70,16 +67,16 @@ class Comparison:
     def changes(
         self, snapshots: Sequence[Path], columns: Sequence[str], scratch: Path
     ) -> Iterator[pa.RecordBatch]:
-        """Give the records that make the difference, in order of ``change``, then of the columns.
+        """Yield the records that make the difference, ordered by ``change``, then by the columns.
 
-        An id that only the current snapshot has was ``added``, one that only the previous has was
-        ``removed``. One that both have was ``changed``, unless they have the same records of it,
-        each as often. All records of such an id are given: as they are, or, where the id was
-        removed, as they were.
+        An id that only the current snapshot has was ``added``; one that only the previous one has
+        was ``removed``. One that both have was ``changed``, unless both have the same records of
+        it, each equally often. All records of such an id are yielded: as they are now, or, where
+        the id was removed, as they were.
 
         :param snapshots: the current snapshot, and the previous one, unless there is none
-        :param columns: what makes a record, ``id`` among them
-        :param scratch: where to go on when memory is full
+        :param columns: the columns to compare, ``id`` among them
+        :param scratch: where DuckDB writes what exceeds ``MEMORY_LIMIT``
         :return: batches of ``change`` and the columns
         :raises WrongArgument: DuckDB is not installed
         :raises LandingStopped: ``stop`` was called
@@ -109,7 +106,9 @@ def _import_duckdb() -> ModuleType:
         import duckdb
     except ImportError:
         install = "pip install 'mailpartner-provider[changes]'"
-        raise WrongArgument(f"changes are told by DuckDB, which is not here: {install}") from None
+        raise WrongArgument(
+            f"DuckDB, which compares snapshots, is not installed: {install}"
+        ) from None
     return duckdb
 
 
@@ -125,6 +124,6 @@ def _settings(scratch: Path) -> dict[str, Any]:
 
 
 def _rows_of(snapshot: Path) -> str:
-    """Name a file in SQL; the folders above it are no columns."""
+    """Return the SQL for a file's rows; the folders above it are no columns."""
     literal = str(snapshot).replace("'", "''")
     return f"read_parquet('{literal}', hive_partitioning = false)"

@@ -1,4 +1,4 @@
-"""Land what changed between a day's snapshot and the last complete one before it."""
+"""The landing of what changed between a day's snapshot and the last live one before it."""
 
 from __future__ import annotations
 
@@ -15,156 +15,159 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mailpartner_provider.changes.diff import Comparison
-from mailpartner_provider.errors import BadData, RequestFailed, WrongArgument
-from mailpartner_provider.lake import history, names
-from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS, in_row_groups, open_writer
-from mailpartner_provider.lake.receipts import CHANGES_DATASET, LIVE, ChangesReceipt, Receipt
-from mailpartner_provider.lake.storage import Destination, digest, naming_the_place
-from mailpartner_provider.privacy.erasure_list import read_erased, tokens_of
-from mailpartner_provider.snapshots.landing import Origin
+from mailpartner_provider.errors import BadData, NothingToLand, RequestFailed, WrongArgument
+from mailpartner_provider.lake.history import earlier_days, receipt_of, receipts
+from mailpartner_provider.lake.layouts import SNAPSHOT
+from mailpartner_provider.lake.names import partition_file, receipt_file
+from mailpartner_provider.lake.parquet import in_row_groups, write_rows
+from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, SnapshotReceipt, TaskRun
+from mailpartner_provider.lake.scratch import digest, naming_path
+from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.privacy.erasure_list import read_erasure_list
+from mailpartner_provider.privacy.hashing import row_hashes
+from mailpartner_provider.schemas import changes_schema
 
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
 
 
-class Order(NamedTuple):
-    """Which day's changes are to be landed where, on what terms.
+class ChangesRequest(NamedTuple):
+    """The parameters of one landing of changes.
 
     ``source`` holds snapshots. ``max_removed`` is the share of the previous snapshot's records that
-    may be removed; None for any.
+    may be removed; None for no limit.
     """
 
     day: date
     source: Destination
     destination: Destination
     max_removed: float | None = 0.5
-    origin: Origin = Origin()
+    run: TaskRun = TaskRun()
 
 
 class _Pair(NamedTuple):
-    """The receipts of the snapshots to be compared; before the very first one there is none."""
+    """The receipts of the snapshots to compare; before the very first one there is none."""
 
-    current: Receipt
-    previous: Receipt | None
+    current: SnapshotReceipt
+    previous: SnapshotReceipt | None
 
     @property
     def dates(self) -> dict[str, date | None]:
-        """The values of the two columns that tell the snapshots."""
-        current, previous = (
-            date.fromisoformat(receipt.snapshot_date) if receipt else None for receipt in self
-        )
-        return {"snapshot_date": current, "previous_snapshot_date": previous}
+        """The values of the two date columns."""
+        previous = self.previous.day if self.previous else None
+        return {"snapshot_date": self.current.day, "previous_snapshot_date": previous}
 
 
-def land_changes(order: Order, comparison: Comparison) -> ChangesReceipt | None:
+def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesReceipt:
     """Land the changes of one day, or change nothing.
 
-    :return: the receipt; None when the day's snapshot is backdated: nobody can tell who had been
-        removed by then, so those of the next live snapshot tell this day's changes too
+    :raises NothingToLand: the day's snapshot is backdated: nobody knows who had been removed by
+        then, and the changes of the next live snapshot include this day's
     :raises BadData: a snapshot is missing, damaged or unlike the one before, or too many records
         were removed
     :raises WrongArgument: the destination holds snapshots, or the source holds none of whole days
-    :raises RequestFailed: somebody was erased meanwhile
+    :raises RequestFailed: somebody was erased during the comparison
     :raises LandingStopped: the comparison was stopped
     :raises OSError: source or destination cannot be read or written
     """
-    pair = _find(order)
-    if pair is None:
-        return None
-    declared = _declared(order)
-    erased = read_erased(order.destination.read(names.ERASED))
-    with order.destination.scratch() as scratch:
+    pair = _find_snapshots(request)
+    declared = _declared_digest(request)
+    destination = request.destination
+    erased = read_erasure_list(destination)
+    with destination.scratch() as scratch:
         files = [
-            _fetch(order.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
+            _fetch(request.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
             for receipt in pair
             if receipt
         ]
         snapshot_schema = _common_schema(files, pair)
-        records = [name for name in snapshot_schema.names if name != "snapshot_date"]
-        found = comparison.changes(files, records, scratch)
+        columns = [name for name in snapshot_schema.names if name != "snapshot_date"]
+        found = comparison.changes(files, columns, scratch)
+        if erased.hashes:
+            found = (erased.redact(batch, row_hashes(batch))[0] for batch in found)
         file = scratch / "part.parquet"
-        if erased.tokens:
-            found = (erased.strike(batch, tokens_of(batch))[0] for batch in found)
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
-        _check(counts, pair, order.max_removed)
-        with order.destination.alone():
-            if erased != read_erased(order.destination.read(names.ERASED)):
-                raise RequestFailed("somebody was erased meanwhile; let the task run again")
-            receipt = _declare(file, counts, pair, order, declared)
+        _check_counts(counts, pair, request.max_removed)
+        with destination.locked():
+            if erased != read_erasure_list(destination):
+                raise RequestFailed("somebody was erased during the comparison: run the task again")
+            receipt = _receipt(file, counts, pair, request, declared)
             comparison.raise_if_stopped()
-            _publish(file, receipt, order)
+            _publish(file, receipt, request)
     return receipt
 
 
-def changes_schema(snapshot: pa.Schema) -> pa.Schema:
-    """Give the columns of changes, in order: those of the snapshots, and two more."""
-    place = snapshot.get_field_index("snapshot_date") + 1
-    dated = snapshot.insert(place, pa.field("previous_snapshot_date", pa.date32()))
-    return dated.insert(0, pa.field("change", pa.string(), nullable=False))
-
-
-def _find(order: Order) -> _Pair | None:
-    """Find the day's snapshot and the live one before it; None when the day's is not live."""
-    current = history.standing_receipt(order.source, order.day)
+def _find_snapshots(request: ChangesRequest) -> _Pair:
+    """Read the receipts of the day's snapshot and of the live one before it."""
+    source = request.source
+    current = receipt_of(source, request.day, SnapshotReceipt)
     if current is None:
         raise BadData(
-            f"{order.source.uri('')} has no readable receipt of {order.day}: land it first"
+            f"{source.uri('')} has no readable receipt of {request.day}: land that day first",
+            day=request.day,
         )
-    if current.partition_by != "snapshot":
+    if current.partition_by != SNAPSHOT:
         raise WrongArgument(
-            f"source: {order.source.uri('')} was landed with partition_by="
-            f"{current.partition_by!r}; changes are told from whole snapshots"
+            f"source: {source.uri('')} was landed with partition_by={current.partition_by!r}; "
+            "changes are computed from whole snapshots"
         )
     if current.status != LIVE:
-        return None
-    earlier = history.earlier_receipts(order.source, order.day)
-    return _Pair(current, next((receipt for receipt in earlier if receipt.status == LIVE), None))
+        raise NothingToLand(
+            f"the snapshot of {request.day} is backdated and cannot show who was removed; the next "
+            "live one will be compared across this day",
+            day=request.day,
+        )
+    earlier = receipts(source, SnapshotReceipt, earlier_days(source, request.day))
+    return _Pair(current, next((each for each in earlier if each.status == LIVE), None))
 
 
-def _declared(order: Order) -> str | None:
-    """Read the digest that the day's last receipt declares; None when there is no such receipt.
+def _declared_digest(request: ChangesRequest) -> str | None:
+    """Return the digest that the day's last receipt declares; None when there is no such receipt.
 
     :raises WrongArgument: the destination is the source, or another folder of snapshots
     """
-    standing = order.destination.read(names.receipt_file(order.day))
+    data = request.destination.read(receipt_file(request.day))
     try:
-        receipt = json.loads(standing or b"")
-        dataset, sha256 = receipt["dataset"], receipt["sha256"]
+        members = json.loads(data or b"")
+        dataset, sha256 = members["dataset"], members["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None  # not the receipt of a landing
-    if dataset != CHANGES_DATASET:
+    if dataset != ChangesReceipt.dataset:
         raise WrongArgument(
-            f"destination: {order.destination.uri('')} holds {dataset}; changes need a folder of "
-            "their own"
+            f"destination: {request.destination.uri('')} holds {dataset}: choose another folder "
+            "for the changes"
         )
     return str(sha256)
 
 
-def _fetch(source: Destination, receipt: Receipt, file: Path) -> Path:
-    """Copy a snapshot, and make sure that it is the one that its receipt names."""
-    name = names.partition_file(date.fromisoformat(receipt.snapshot_date))
+def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
+    """Copy a snapshot, and verify that it is the one that its receipt declares."""
+    name = partition_file(receipt.day)
     if not source.fetch(name, file):
         raise BadData(
-            f"{source.uri(name)} is not there, and its receipt is: put it back, or remove the "
-            "receipt, so that the day counts as not landed"
+            f"{source.uri(name)} is missing, and its receipt exists: restore the file, or delete "
+            "the receipt, so that the day counts as not landed",
+            day=receipt.day,
         )
     if digest(file) != receipt.sha256:
         raise BadData(
-            f"{source.uri(name)} is not the file that its receipt names: land the day again, or "
-            "put the file back"
+            f"{source.uri(name)} does not match its receipt: land the day again, or restore the "
+            "file",
+            day=receipt.day,
         )
     return file
 
 
 def _common_schema(files: list[Path], pair: _Pair) -> pa.Schema:
-    """Give the snapshots' columns, which must be the same."""
+    """Return the columns of the snapshots, which must be the same."""
     current, *others = (pq.read_schema(file).remove_metadata() for file in files)
     for previous in others:
         if not current.equals(previous):
             raise BadData(
-                f"the snapshot of {pair.dates['snapshot_date']} has the columns {current.names}, "
-                f"that of {pair.dates['previous_snapshot_date']} has {previous.names}, as after a "
-                "change of email_mode: they cannot be compared, and nothing was published. This "
-                "day stays without changes; the next one will be compared with it"
+                f"the snapshot of {pair.dates['snapshot_date']} has other columns than that of "
+                f"{pair.dates['previous_snapshot_date']}, as after a change of email_mode: this "
+                "day remains without changes; the next one will be compared with it. Nothing was "
+                f"published ({current.names}, before: {previous.names})",
+                day=pair.current.day,
             )
     return current
 
@@ -172,7 +175,7 @@ def _common_schema(files: list[Path], pair: _Pair) -> pa.Schema:
 def _write(
     found: Iterator[pa.RecordBatch], file: Path, schema: pa.Schema, dates: dict[str, date | None]
 ) -> Counter[str]:
-    """Write the changes and verify the file; count the records of each kind."""
+    """Write the changes; count the records of each kind."""
     counts: Counter[str] = Counter()
 
     def dated() -> Iterator[pa.RecordBatch]:
@@ -187,75 +190,71 @@ def _write(
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    with naming_the_place("write changes in", file.parent):
-        with open_writer(file, schema) as writer:
-            for rows in in_row_groups(dated(), schema):
-                writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
-        footer = pq.ParquetFile(file)
-        if footer.metadata.num_rows != counts.total() or footer.schema_arrow != schema:
-            raise OSError(f"{counts.total()} rows were written, and the file does not hold them")
+    with naming_path("write changes in", file.parent):
+        write_rows(file, in_row_groups(dated(), schema), schema)
     return counts
 
 
-def _check(counts: Counter[str], pair: _Pair, max_removed: float | None) -> None:
-    """Make sure that the counts add up, and that not too many records were removed."""
+def _check_counts(counts: Counter[str], pair: _Pair, max_removed: float | None) -> None:
+    """Check that the counts add up, and that not too many records were removed."""
     before = pair.previous.rows if pair.previous else 0
     duplicates = pair.current.duplicate_ids or (pair.previous and pair.previous.duplicate_ids)
     if not duplicates and counts[ADDED] - counts[REMOVED] != pair.current.rows - before:
         raise BadData(
             f"{before} records, {counts[ADDED]} added and {counts[REMOVED]} removed do not make "
-            f"the {pair.current.rows} that the receipt of {pair.current.snapshot_date} declares; "
-            "nothing was published"
+            f"the {pair.current.rows} that the receipt of {pair.current.snapshot_date} declares: "
+            "land that day again. Nothing was published",
+            day=pair.current.day,
         )
     if max_removed is not None and counts[REMOVED] > Decimal(str(max_removed)) * before:
         raise BadData(
-            f"{counts[REMOVED]} of the {before} records of the snapshot of "
-            f"{pair.dates['previous_snapshot_date']} are no longer listed, more than max_removed="
-            f"{max_removed} allows; nothing was published. If the list is still that of the same "
-            "account, and so many people were really removed, run once with a higher max_removed"
+            f"{counts[REMOVED]} of {before} records were removed since "
+            f"{pair.dates['previous_snapshot_date']}, more than max_removed={max_removed}: check "
+            "that the list is of the same account; if so many people were really removed, run once "
+            "with a higher max_removed. Nothing was published",
+            day=pair.current.day,
         )
 
 
-def _declare(
-    file: Path, counts: Counter[str], pair: _Pair, order: Order, declared: str | None
+def _receipt(
+    file: Path,
+    counts: Counter[str],
+    pair: _Pair,
+    request: ChangesRequest,
+    declared: str | None,
 ) -> ChangesReceipt:
-    """Write down what is about to be published; a file that no receipt declared is a change."""
-    name, sha256 = names.partition_file(order.day), digest(file)
-    found = order.destination.digest(name)
+    """Return the receipt; a file that no receipt declared counts as changed."""
+    name, sha256 = partition_file(request.day), digest(file)
+    published = request.destination.digest(name)
+    previous = pair.previous
     return ChangesReceipt(
         snapshot_date=pair.current.snapshot_date,
-        previous_snapshot_date=pair.previous.snapshot_date if pair.previous else None,
+        previous_snapshot_date=previous.snapshot_date if previous else None,
         status=pair.current.status,
-        uri=order.destination.uri(name),
+        uri=request.destination.uri(name),
         rows=counts.total(),
         added=counts[ADDED],
         removed=counts[REMOVED],
         changed_records=counts[CHANGED],
         bytes=file.stat().st_size,
         sha256=sha256,
-        changed=not (declared == sha256 == found),
-        source_uri=order.source.uri(name),
+        changed=not (declared == sha256 == published),
+        source_uri=request.source.uri(name),
         source_sha256=pair.current.sha256,
-        previous_uri=_uri(pair.previous, order.source),
-        previous_sha256=pair.previous.sha256 if pair.previous else None,
+        previous_uri=request.source.uri(partition_file(previous.day)) if previous else None,
+        previous_sha256=previous.sha256 if previous else None,
         email_mode=pair.current.email_mode,
-        dag_id=order.origin.dag_id,
-        task_id=order.origin.task_id,
-        run_id=order.origin.run_id,
+        dag_id=request.run.dag_id,
+        task_id=request.run.task_id,
+        run_id=request.run.run_id,
     )
 
 
-def _uri(snapshot: Receipt | None, source: Destination) -> str | None:
-    if snapshot is None:
-        return None
-    return source.uri(names.partition_file(date.fromisoformat(snapshot.snapshot_date)))
-
-
-def _publish(file: Path, receipt: ChangesReceipt, order: Order) -> None:
+def _publish(file: Path, receipt: ChangesReceipt, request: ChangesRequest) -> None:
     """Make the changes visible, and their receipt last; it is finished before."""
-    receipt_file = file.with_name("receipt.json")
-    with naming_the_place("write changes in", file.parent):
-        receipt_file.write_text(receipt.to_json(), encoding="ascii")
+    finished_receipt = file.with_name("receipt.json")
+    with naming_path("write changes in", file.parent):
+        finished_receipt.write_text(receipt.to_json(), encoding="ascii")
     if receipt.changed:
-        order.destination.publish(file, names.partition_file(order.day))
-    order.destination.publish(receipt_file, names.receipt_file(order.day))
+        request.destination.publish(file, partition_file(request.day))
+    request.destination.publish(finished_receipt, receipt_file(request.day))

@@ -1,4 +1,4 @@
-"""What an Airflow connection says about Mail Partner, checked."""
+"""The fields of an Airflow connection to Mail Partner, checked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import re
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-from mailpartner_provider.api.records import utf8_text
 from mailpartner_provider.errors import RequestRefused
+from mailpartner_provider.exact_json import utf8_text
 from mailpartner_provider.get_provider_info import CONN_FIELDS, DEFAULT_BASE_URL
 
 
@@ -20,9 +20,7 @@ def read_key(connection: Any) -> str:
     :raises RequestRefused: there is none
     """
     if not connection.password:
-        raise RequestRefused(
-            f"the connection {connection.conn_id} has no API key: put it into Password"
-        )
+        raise _refused(connection, "there is no API key: enter it as the password")
     return str(connection.password)
 
 
@@ -33,15 +31,15 @@ def read_base_url(connection: Any) -> str:
     """
     url = (connection.host or DEFAULT_BASE_URL).strip()
     parts = urlsplit(url if "://" in url else f"https://{url}")
-    name = f"the Base URL (Host) of the connection {connection.conn_id}"
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
-        raise RequestRefused(f"{name} is not the https:// URL of a host")
+        raise _refused(connection, "the Base URL (Host) is not the https:// URL of a host")
     if parts.query or parts.fragment:
-        raise RequestRefused(f"{name} must end with its path, before any ? or #")
+        raise _refused(connection, "the Base URL (Host) must end with its path, before any ? or #")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise RequestRefused(
-            f"{name} begins with http://, but the API key travels in the URL: "
-            "use https:// (http:// is for a loopback host only)"
+        raise _refused(
+            connection,
+            "the Base URL (Host) begins with http://, but the API key travels in the URL: use "
+            "https:// (http:// is for a loopback host only)",
         )
     return parts.geturl().rstrip("/")
 
@@ -59,17 +57,16 @@ def read_email_hmac_key(connection: Any) -> str:
 
     :raises RequestRefused: there is none, or it is no text
     """
-    name = f"the extra email_hmac_key of the connection {connection.conn_id}"
     key = connection.extra_dejson.get("email_hmac_key")
     if key is None or key == "":
-        raise RequestRefused(f"{name} is missing: email_mode='hmac' needs it")
+        raise _refused(connection, "email_mode='hmac' needs a key: enter the extra email_hmac_key")
     if not isinstance(key, str) or utf8_text(key) != key:
-        raise RequestRefused(f"{name} is no text")
+        raise _refused(connection, "the extra email_hmac_key is not a text")
     return key
 
 
 def key_forms(key: str) -> list[str]:
-    """List every form in which a URL can carry a key, or a text cite one; longest first."""
+    """List every form in which a URL can carry a key, or a text quote it; the longest first."""
     forms = {key, quote(key, safe=""), quote(key), quote_plus(key)}
     forms |= {quote(form, safe="") for form in forms}  # a URL inside a URL
     forms |= {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in forms}
@@ -85,11 +82,12 @@ def _seconds(connection: Any, name: str) -> float:
     except (TypeError, ValueError):
         seconds = 0
     if not 0 < seconds < float("inf"):
-        raise RequestRefused(
-            f"the extra {name} of the connection {connection.conn_id} is no positive number of "
-            "seconds"
-        )
+        raise _refused(connection, f"the extra {name} is not a positive number of seconds")
     return seconds
+
+
+def _refused(connection: Any, message: str) -> RequestRefused:
+    return RequestRefused(message, conn_id=connection.conn_id)
 
 
 def _is_loopback(hostname: str) -> bool:

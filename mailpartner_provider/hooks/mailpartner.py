@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,21 +10,21 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import tenacity
 from airflow.providers.common.compat.sdk import BaseHook
 
-from mailpartner_provider.api import envelope
 from mailpartner_provider.api.credits import Credits, read_credits
-from mailpartner_provider.api.records import parse_json
-from mailpartner_provider.api.stream import CALL, UnsubscribeStream
+from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST, broken, read_xml, refusal
+from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.compat import mask_secret
 from mailpartner_provider.errors import (
     BadData,
     LandingStopped,
     MailPartnerError,
     RequestFailed,
-    without_variables,
+    clear_frame_locals,
+    naming_connection,
 )
+from mailpartner_provider.exact_json import parse_json
 from mailpartner_provider.get_provider_info import (
     CONN_FIELDS,
     CONN_TYPE,
@@ -39,20 +38,19 @@ from mailpartner_provider.hooks.connection import (
     read_key,
     read_timeouts,
 )
-from mailpartner_provider.hooks.http import Download, Session
+from mailpartner_provider.hooks.download import Download
+from mailpartner_provider.hooks.http import Session
+from mailpartner_provider.hooks.retrying import retrying
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import tenacity
 
     from mailpartner_provider.api.blocks import Block
 
 DEFAULT_TIMEZONE = "Europe/Paris"
-TRIES = 4
-MAX_RETRY_AFTER_SECONDS = 60.0
-MAX_WAITING_SECONDS = 150.0
 
-_backoff = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
 _SMALL_ANSWER_BYTES = 2**20
 
 
@@ -78,12 +76,12 @@ class MailPartnerHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Describe the standard fields of the connection form for Airflow 2."""
+        """Return the behaviour of the standard fields in Airflow 2's connection form."""
         return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the further fields of the connection form for Airflow 2."""
+        """Return the widgets of the extra fields in Airflow 2's connection form."""
         from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
         from wtforms import PasswordField, StringField
 
@@ -98,12 +96,12 @@ class MailPartnerHook(BaseHook):
     def base_url(self) -> str:
         """The base URL of the connection, without a slash at its end.
 
-        :raises RequestRefused: it is none that can be used
+        :raises RequestRefused: it cannot be used
         """
         return read_base_url(self._connection)
 
     def get_conn(self) -> Session:
-        """Give a session with the key, time-outs and TLS verification set; no network.
+        """Return a session with the key, time-outs and TLS verification set; no network.
 
         Paths are resolved against the base URL: ``get_conn().get("me")``.
 
@@ -114,38 +112,38 @@ class MailPartnerHook(BaseHook):
         return session
 
     def test_connection(self) -> tuple[bool, str]:
-        """Call ``GET /me`` and say what the account has left, or what to mend."""
+        """Call ``GET /me``; return the account's balance, or what to correct."""
         try:
-            credits = read_credits(self._ask("me"))
+            credits = read_credits(self._call("me"))
         except MailPartnerError as error:
             return False, str(error)
         except Exception as error:
             return False, f"The connection cannot be used ({type(error).__name__})"
         if credits.balance is None:
-            return True, "Connected to Mail Partner, which does not tell the balance"
+            return True, "Connected to Mail Partner; its answer has no balance"
         left = f"{credits.credit_mail} mail credits, balance {credits.balance} {credits.currency}"
         return True, f"Connected to Mail Partner: {left}"
 
-    @without_variables()
+    @clear_frame_locals()
     def get_credits(self) -> Credits:
-        """Ask ``GET /me`` what the account has left.
+        """Return the credits of the account, from ``GET /me``.
 
-        :raises RequestRefused: the API says no
-        :raises RequestFailed: four tries broke on the way
+        :raises RequestRefused: the API refused, or the connection cannot be used
+        :raises RequestFailed: four tries failed on the way
         """
-        return self.attempts()(lambda: read_credits(self._ask("me")))
+        return self.attempts()(lambda: read_credits(self._call("me")))
 
     def unsubscribe_batches(self, timezone: str = DEFAULT_TIMEZONE) -> Iterator[pa.RecordBatch]:
         """Stream the suppression list as record batches, in memory that does not grow with it.
 
         Columns: ``id`` int64, ``email`` string, ``created_at`` timestamp[us, UTC] or null,
         ``extra_fields`` string (JSON) or null. What was yielded counts only once the stream has
-        ended without an error, for the answer is verified at its end. A record without a usable
-        id or e-mail is left out, and the log says how many were.
+        ended without an error, because the answer is verified at its end. Records without a usable
+        id or e-mail are left out; the log has their number.
 
         :param timezone: the zone of a ``createdAt`` that names none
-        :raises RequestRefused: the API says no
-        :raises RequestFailed: the answer broke; tried again only while nothing was yielded
+        :raises RequestRefused: the API refused, or the connection cannot be used
+        :raises RequestFailed: the answer is broken; retried only while nothing was yielded
         :raises BadData: the API has begun to page
         """
 
@@ -153,42 +151,46 @@ class MailPartnerHook(BaseHook):
             blocks = iter(self.fetch_unsubscribes(timezone))
             return chain([first], blocks) if (first := next(blocks, None)) else blocks
 
-        with without_variables():
+        with clear_frame_locals():
             yield from self._batches(self.attempts()(begin))
 
-    @without_variables()
+    @clear_frame_locals()
     def get_df(self, timezone: str = DEFAULT_TIMEZONE) -> pd.DataFrame:
-        """Fetch the suppression list as a DataFrame with Arrow-backed types, columns as above."""
+        """Return the suppression list as a DataFrame with Arrow-backed types.
+
+        The columns, parameters and errors are those of ``unsubscribe_batches``.
+        """
         import pandas as pd
         import pyarrow as pa
 
-        from mailpartner_provider.api.records import SCHEMA
+        from mailpartner_provider.schemas import RECORD
 
         def fetch() -> pa.Table:
             blocks = iter(self.fetch_unsubscribes(timezone))
-            return pa.Table.from_batches(list(self._batches(blocks)), schema=SCHEMA)
+            return pa.Table.from_batches(list(self._batches(blocks)), schema=RECORD)
 
         frame: pd.DataFrame = self.attempts()(fetch).to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
-    @without_variables()
+    @clear_frame_locals()
     def fetch_unsubscribes(self, timezone: str = DEFAULT_TIMEZONE) -> UnsubscribeStream:
-        """Ask for the suppression list once; ``attempts`` is for asking again.
+        """Request the suppression list once; ``attempts`` retries.
 
-        :raises RequestRefused: the API says no
-        :raises RequestFailed: the call broke on the way
+        :raises RequestRefused: the API refused, or the connection cannot be used
+        :raises RequestFailed: the call failed on the way
         """
-        answer = self._open(CALL)
+        answer = self._open(UNSUBSCRIBE_LIST)
         return UnsubscribeStream(
             answer,
             ZoneInfo(timezone),
             observed_at=answer.head.observed_at,
             content_type=self._without_key(answer.head.content_type),
             mask=self._without_key,
+            conn_id=self.mailpartner_conn_id,
         )
 
     def email_hmac_key(self) -> bytes:
-        """Give the key for hashed addresses, after Airflow's masker was told of it.
+        """Return the key for hashed addresses, registered with Airflow's log masker.
 
         :raises RequestRefused: the connection has none
         """
@@ -197,24 +199,17 @@ class MailPartnerHook(BaseHook):
         return key.encode()
 
     def attempts(self) -> tenacity.Retrying:
-        """Give the retry policy: up to four tries, two and a half minutes of waiting in all."""
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(RequestFailed),
-            stop=tenacity.stop_after_attempt(TRIES),
-            wait=self._seconds_to_wait,
-            sleep=self._sleep,
-            before_sleep=self._log_failure,
-            reraise=True,
-        )
+        """Return the retry policy: up to four tries, two and a half minutes of waiting in all."""
+        return retrying(lambda: self._retry_after, self.raise_if_stopped, self.log)
 
     def stop(self) -> None:
-        """Have every call of this hook end soon, with LandingStopped; safe in a signal handler."""
+        """Make every call of this hook raise LandingStopped soon; safe in a signal handler."""
         self._stopped = True
 
     def raise_if_stopped(self) -> None:
         """Raise LandingStopped after ``stop``."""
         if self._stopped:
-            raise LandingStopped("the task was stopped; nothing more is published")
+            raise LandingStopped("the task was stopped; nothing more was published")
 
     @cached_property
     def _connection(self) -> Any:
@@ -228,36 +223,40 @@ class MailPartnerHook(BaseHook):
         return key
 
     def _open(self, call: str) -> Download:
-        """Send a request; give its answer if the HTTP status says yes."""
+        """Send a request; return its answer if the HTTP status is 200."""
         session = self.get_conn()
         self._retry_after = None
-        answer = Download(lambda: session.get(call, stream=True), lambda: self._stopped)
-        self._retry_after = answer.head.retry_after
-        self.log.debug("Asked for %s: HTTP %d", call, answer.head.status)
-        if answer.head.status == 200:
-            return answer
-        raise self._refusal(call, answer)
+        with naming_connection(self.mailpartner_conn_id):
+            answer = Download(lambda: session.get(call, stream=True), lambda: self._stopped)
+            self._retry_after = answer.head.retry_after
+            self.log.debug("Requested %s: HTTP %d", call, answer.head.status)
+            if answer.head.status != 200:
+                raise self._refusal(call, answer)
+        return answer
 
-    def _ask(self, call: str) -> dict[str, Any]:
-        """Call something that answers in a few lines."""
+    def _call(self, call: str) -> dict[str, Any]:
+        """Return the members of a short answer."""
         answer = self._open(call)
-        members = _members(answer, call)
-        if members is None:
-            kind = self._without_key(answer.head.content_type) or "of no stated kind"
-            raise RequestFailed(f"{call}: the answer is {kind}, not JSON")
-        refusal = envelope.refusal(members, call=call, mask=self._without_key)
-        if refusal:
-            raise refusal
+        with naming_connection(self.mailpartner_conn_id):
+            members = _read_members(answer, call)
+            if members is None:
+                media_type = self._without_key(answer.head.content_type) or "of no media type"
+                raise broken(f"it is {media_type}, not a JSON object", call=call)
+            error = refusal(members, call=call, mask=self._without_key)
+            if error:
+                raise error
         return members
 
     def _refusal(self, call: str, answer: Download) -> MailPartnerError:
         try:
-            members = _members(answer, call)
+            members = _read_members(answer, call)
         except (RequestFailed, BadData):
             members = None
         status = answer.head.status
-        refusal = envelope.refusal(members or {}, call=call, status=status, mask=self._without_key)
-        return refusal or RequestFailed(f"{call}: failed with HTTP {status}")
+        error = refusal(members or {}, call=call, status=status, mask=self._without_key)
+        return error or RequestFailed(
+            f"the API reported a failure (HTTP {status}, {call})", call=call, status=status
+        )
 
     def _without_key(self, text: str) -> str:
         for form in key_forms(self._key):
@@ -265,7 +264,7 @@ class MailPartnerHook(BaseHook):
         return text
 
     def _batches(self, blocks: Iterator[Block]) -> Iterator[pa.RecordBatch]:
-        """Give the rows of blocks; say in the end how many records could not be rows."""
+        """Yield the rows of blocks; log how many records could not be rows at the end."""
         reasons: Counter[str] = Counter()
         for block in blocks:
             reasons.update(rejected.reason for rejected in block.rejected)
@@ -273,32 +272,11 @@ class MailPartnerHook(BaseHook):
         if reasons:
             self.log.warning("Left out records that cannot be rows: %s", dict(reasons))
 
-    def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
-        """Decide how long to wait before the next try: what the API asked for, else backoff."""
-        asked = self._retry_after
-        wait = _backoff(state) if asked is None else min(asked, MAX_RETRY_AFTER_SECONDS)
-        return max(0.0, min(wait, MAX_WAITING_SECONDS - state.idle_for))
 
-    def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self.raise_if_stopped()
-            time.sleep(min(left, 0.2))
+def _read_members(answer: Download, call: str) -> dict[str, Any] | None:
+    """Read a short answer; None when it is neither a JSON object nor an error in XML.
 
-    def _log_failure(self, state: tenacity.RetryCallState) -> None:
-        self.log.warning(
-            "Try %d of %d failed: %s; the next in %.1f s",
-            state.attempt_number,
-            TRIES,
-            state.outcome and state.outcome.exception(),
-            state.next_action.sleep if state.next_action else 0,
-        )
-
-
-def _members(answer: Download, call: str) -> dict[str, Any] | None:
-    """Read a small answer; None when it is neither a JSON object nor an error in XML.
-
-    :raises BadData: it is good, but XML
+    :raises BadData: it is a list in XML
     """
     body = b""
     with closing(answer):
@@ -307,7 +285,7 @@ def _members(answer: Download, call: str) -> dict[str, Any] | None:
             if len(body) > _SMALL_ANSWER_BYTES:
                 return None
     try:
-        members = envelope.read_xml(body, call=call) or parse_json(body.decode("utf-8-sig"))
+        members = read_xml(body, call=call) or parse_json(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None

@@ -1,4 +1,4 @@
-"""How Parquet files are written, so that the same rows give the same bytes."""
+"""Writing of Parquet files, so that the same rows make the same bytes; and their verification."""
 
 from __future__ import annotations
 
@@ -9,27 +9,44 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mailpartner_provider.schemas import REPETITIVE
+
 ROW_GROUP_ROWS = 131_072
 
 _EPOCH = date(1970, 1, 1)
-#: The columns that repeat; in the others a dictionary would only take space and time.
-_REPEATING = {"change", "snapshot_date", "previous_snapshot_date", "created_date", "extra_fields"}
+
+
+def write_rows(file: Path, row_groups: Iterable[pa.Table], schema: pa.Schema) -> int:
+    """Write a Parquet file, read its footer back, and return the number of rows.
+
+    :param row_groups: tables with these columns, as ``in_row_groups`` cuts them
+    :raises OSError: the file cannot be written, or does not hold what was written
+    """
+    rows = 0
+    with open_writer(file, schema) as writer:
+        for row_group in row_groups:
+            writer.write_table(row_group, row_group_size=ROW_GROUP_ROWS)
+            rows += row_group.num_rows
+    footer = pq.ParquetFile(file)
+    if footer.metadata.num_rows != rows or footer.schema_arrow != schema:
+        raise OSError(f"{rows} rows were written, and the file does not hold them")
+    return rows
 
 
 def open_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Begin a file."""
+    """Open a Parquet file for writing."""
     return pq.ParquetWriter(
         file,
         schema,
         compression="zstd",
         compression_level=3,  # a fifth smaller than level 1, as fast
-        use_dictionary=[name for name in schema.names if name in _REPEATING],
+        use_dictionary=[name for name in schema.names if name in REPETITIVE],
         write_page_index=True,
     )
 
 
 def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Cut rows at fixed counts, each in one piece, so that it does not matter how they arrived."""
+    """Cut rows into tables of ``ROW_GROUP_ROWS`` rows, however they arrive; the last is shorter."""
     held = pa.Table.from_batches([], schema)
     for batch in batches:
         held = pa.concat_tables([held, pa.Table.from_batches([batch])])
@@ -40,13 +57,8 @@ def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
         yield held.combine_chunks()
 
 
-def schema_with_day(schema: pa.Schema, field: pa.Field) -> pa.Schema:
-    """Give the columns with a further one, for the day of the partition, behind ``created_at``."""
-    return schema.insert(schema.get_field_index("created_at") + 1, field)
-
-
 def with_day(rows: pa.Table, day: date | None, schema: pa.Schema) -> pa.Table:
-    """Add the column that ``schema_with_day`` has made room for."""
+    """Insert the day's column after ``created_at``; ``schema`` has the columns with it."""
     columns = rows.columns
     columns.insert(schema.names.index("created_at") + 1, _repeated(day, rows.num_rows))
     return pa.Table.from_arrays(columns, schema=schema)

@@ -1,4 +1,4 @@
-"""Remove the snapshots that are older than their time."""
+"""Removal of old snapshots."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ log = logging.getLogger(__name__)
 
 
 def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
-    """Remove all that was landed for days that lie ``keep_days`` or more before a day.
+    """Remove everything that was landed for days ``keep_days`` or more before a day.
 
-    A day's receipt goes first, for it must not promise what is gone; its partition goes last.
-    Whatever a removal that was killed has left is found by the next one.
+    A day's receipt is removed first, because it must not promise what is gone; its partition last.
+    The next removal finds whatever a killed one left.
 
-    :param newest: the day that was landed just now, which stays
-    :raises OSError: the destination cannot be listed, or something cannot be removed
+    :param newest: the day that has just been landed, which is kept
+    :raises OSError: the destination cannot be listed, or a file cannot be removed
     """
     prefixes = (PARTITION_PREFIX, RECEIPTS, REJECTED)
-    standing = {name for prefix in prefixes for name in destination.sizes(prefix)}
-    days = {day for name in standing if (day := day_in_name(name))}
+    existing = {name for prefix in prefixes for name in destination.sizes(prefix)}
+    days = {day for name in existing if (day := day_in_name(name))}
     for day in sorted(day for day in days if newest - day >= timedelta(days=keep_days)):
-        names = (receipt_file(day), rejected_file(day), partition_file(day))
-        if removable := [name for name in names if name in standing]:
-            for name in removable:
+        candidates = (receipt_file(day), rejected_file(day), partition_file(day))
+        if to_remove := [name for name in candidates if name in existing]:
+            for name in to_remove:
                 destination.remove(name)
-            log.info("Removed the snapshot of %s, for keep_days is %d", day, keep_days)
+            log.info("Removed the snapshot of %s (keep_days=%d)", day, keep_days)

@@ -1,4 +1,4 @@
-"""The places where snapshots lie: a local folder or an object store, behind a few verbs.
+"""Destinations: a local folder or an object store, behind a few operations.
 
 Nothing is ever written in place. A file is finished in scratch space, then appears under its name
 by one rename (local folder) or one PUT (object store).
@@ -6,8 +6,6 @@ by one rename (local folder) or one PUT (object store).
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
@@ -16,54 +14,55 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from mailpartner_provider.lake.scratch import digest, flush, locked, naming_path, scratch_folder
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_SCRATCH_PREFIX = ".mailpartner-landing-"
-_NOW_OR_NEVER = fcntl.LOCK_EX | fcntl.LOCK_NB
-_S3_PUT_BYTES = 5 * 2**30  # what one PUT takes; parts would stay behind where a landing is killed
+_S3_PUT_BYTES = 5 * 2**30  # the most that one PUT takes; parts would outlive a killed landing
 
 _T = TypeVar("_T")
 
 
 class Destination(Protocol):
-    """The root folder of the dataset. Names are relative to it, with ``/`` between their parts.
+    """The root folder of a dataset. Names are relative to it, with ``/`` between their parts.
 
-    Every verb raises OSError, with a text that names the place, when the place does not obey.
+    Every operation raises OSError, naming the path, when the storage fails.
     """
 
     def uri(self, name: str) -> str:
-        """Say where a name lies, for readers of any kind."""
+        """Return the URI of a name, for readers of any kind."""
 
     def read(self, name: str) -> bytes | None:
-        """Give a file's bytes; None when there is no such file."""
+        """Return a file's bytes; None when there is no such file."""
 
-    def names(self, folder: str) -> list[str]:
-        """List a folder; empty when there is no such folder."""
+    def list_folder(self, folder: str) -> list[str]:
+        """List the names in a folder; empty when there is no such folder."""
 
     def digest(self, name: str) -> str | None:
-        """Give the SHA-256 of a file, in hex; None when there is no such file."""
+        """Return the SHA-256 of a file, in hex; None when there is no such file."""
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        """Give the size of every file, by name, in the folders that begin so."""
+        """Return the size in bytes of every file, by name, in the folders with this prefix."""
 
     def publish(self, file: Path, name: str) -> None:
-        """Make a finished scratch file visible under this name, whole, at once."""
+        """Make a finished scratch file visible under this name, complete, in one step."""
 
     def remove(self, name: str) -> None:
-        """Remove a file; nothing happens when there is no such file."""
+        """Delete a file if it exists."""
 
     def fetch(self, name: str, file: Path) -> bool:
-        """Copy the file of this name to a scratch file; say whether there was one."""
+        """Copy a file into a scratch file; return whether it exists."""
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Lend a folder to finish files in; it is gone afterwards, whatever happened."""
+        """Make a folder to finish files in; it is removed afterwards in any case."""
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Shut out the other landings that ask for this, where the place has locks.
+    def locked(self) -> AbstractContextManager[None]:
+        """Lock the destination against other landings, where the storage has locks.
 
-        An object store has none. There each file is whole whoever wins, but the last receipt may
-        be that of another landing than the last partition; the next landing of the day mends it.
+        An object store has none. There every file is complete whoever wins, but the last receipt
+        may belong to another landing than the last partition; the next landing of the day repairs
+        that.
         """
 
 
@@ -77,54 +76,54 @@ class LocalFolder:
         return f"file://{self._root / name}"
 
     def read(self, name: str) -> bytes | None:
-        with self._obeying("read", name), suppress(FileNotFoundError):
+        with self._naming("read", name), suppress(FileNotFoundError):
             return (self._root / name).read_bytes()
         return None
 
-    def names(self, folder: str) -> list[str]:
-        with self._obeying("list", folder), suppress(FileNotFoundError):
+    def list_folder(self, folder: str) -> list[str]:
+        with self._naming("list", folder), suppress(FileNotFoundError):
             return sorted(os.listdir(self._root / folder))
         return []
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        with self._obeying("list", ""):
+        with self._naming("list", ""):
             found = [path for path in self._root.glob(f"{prefix}*/*") if path.is_file()]
             return {f"{path.parent.name}/{path.name}": path.stat().st_size for path in found}
 
     def digest(self, name: str) -> str | None:
-        with self._obeying("read", name), suppress(FileNotFoundError):
+        with self._naming("read", name), suppress(FileNotFoundError):
             return digest(self._root / name)
         return None
 
     def publish(self, file: Path, name: str) -> None:
-        place = self._root / name
-        with self._obeying("write", name):
-            _flush(file)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, place)
-            _flush(place.parent)
+        path = self._root / name
+        with self._naming("write", name):
+            flush(file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, path)
+            flush(path.parent)
 
     def remove(self, name: str) -> None:
-        with self._obeying("remove", name):
+        with self._naming("remove", name):
             (self._root / name).unlink(missing_ok=True)
-            with suppress(OSError):  # it is not empty, or not there
+            with suppress(OSError):  # it is not empty, or does not exist
                 (self._root / name).parent.rmdir()
 
     def fetch(self, name: str, file: Path) -> bool:
-        with self._obeying("read", name), suppress(FileNotFoundError):
+        with self._naming("read", name), suppress(FileNotFoundError):
             shutil.copyfile(self._root / name, file)
             return True
         return False
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        with self._obeying("write", ""):
+        with self._naming("write", ""):
             missing = [
                 folder for folder in (self._root, *self._root.parents) if not folder.exists()
             ]
             self._root.mkdir(parents=True, exist_ok=True)
         try:
-            with _scratch(self._root) as folder:
+            with scratch_folder(self._root) as folder:
                 yield folder
         finally:
             for folder in missing:  # a landing that published nothing leaves nothing
@@ -132,14 +131,14 @@ class LocalFolder:
                     folder.rmdir()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         with ExitStack() as lock:
-            with suppress(OSError):  # no locks on this file system
-                lock.enter_context(_locked(self._root, fcntl.LOCK_EX))
+            with suppress(OSError):  # this file system has no locks
+                lock.enter_context(locked(self._root))
             yield
 
-    def _obeying(self, verb: str, name: str) -> AbstractContextManager[None]:
-        return naming_the_place(verb, self._root / name)
+    def _naming(self, verb: str, name: str) -> AbstractContextManager[None]:
+        return naming_path(verb, self._root / name)
 
 
 class ObjectStore:
@@ -153,18 +152,18 @@ class ObjectStore:
         return cast("str", self._fs.unstrip_protocol(self._path(name)))
 
     def read(self, name: str) -> bytes | None:
-        return self._fetched(name, Path.read_bytes)
+        return self._with_copy(name, Path.read_bytes)
 
-    def names(self, folder: str) -> list[str]:
-        with self._obeying("list", folder), suppress(FileNotFoundError):
+    def list_folder(self, folder: str) -> list[str]:
+        with self._naming("list", folder), suppress(FileNotFoundError):
             self._fs.invalidate_cache(self._path(folder))
             listed = self._fs.ls(self._path(folder), detail=False)
             return sorted(path.rstrip("/").rpartition("/")[2] for path in listed)
         return []
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        with self._obeying("list", ""), suppress(FileNotFoundError):
-            # Where the store can list by prefix, a request for every thousand files.
+        with self._naming("list", ""), suppress(FileNotFoundError):
+            # Where the store can list by prefix, one request for every thousand files.
             found = self._fs.find(self._root, prefix=prefix, detail=True)
             root = f"{self._fs._strip_protocol(self._root)}/"
             sizes = {path.removeprefix(root): info["size"] for path, info in found.items()}
@@ -176,33 +175,33 @@ class ObjectStore:
         return {}
 
     def digest(self, name: str) -> str | None:
-        return self._fetched(name, digest)
+        return self._with_copy(name, digest)
 
     def publish(self, file: Path, name: str) -> None:
         in_one_put = {"chunksize": _S3_PUT_BYTES} if "s3" in self._fs.protocol else {}
-        with self._obeying("write", name):
+        with self._naming("write", name):
             self._fs.put_file(str(file), self._path(name), **in_one_put)
 
     def remove(self, name: str) -> None:
-        with self._obeying("remove", name), suppress(FileNotFoundError):
+        with self._naming("remove", name), suppress(FileNotFoundError):
             self._fs.rm_file(self._path(name))
 
     def fetch(self, name: str, file: Path) -> bool:
-        with self._obeying("read", name), suppress(FileNotFoundError):
-            self._fs.get_file(self._path(name), str(file))  # one request; to open it would take two
+        with self._naming("read", name), suppress(FileNotFoundError):
+            self._fs.get_file(self._path(name), str(file))  # one request; open() would take two
             return True
         return False
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        with _scratch(Path(tempfile.gettempdir())) as folder:
+        with scratch_folder(Path(tempfile.gettempdir())) as folder:
             yield folder
 
-    def alone(self) -> AbstractContextManager[None]:
+    def locked(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def _fetched(self, name: str, use: Callable[[Path], _T]) -> _T | None:
-        """Use a copy of a file; None when there is no such file."""
+    def _with_copy(self, name: str, use: Callable[[Path], _T]) -> _T | None:
+        """Call ``use`` with a copy of a file; None when there is no such file."""
         with self.scratch() as folder:
             copy = folder / "copy"
             return use(copy) if self.fetch(name, copy) else None
@@ -210,77 +209,6 @@ class ObjectStore:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _obeying(self, verb: str, name: str) -> AbstractContextManager[None]:
-        # Stores throw many kinds of errors.
-        return naming_the_place(verb, self.uri(name), Exception)
-
-
-def digest(file: Path) -> str:
-    """Give the SHA-256 of a file, in hex."""
-    hashed = hashlib.sha256()
-    with file.open("rb") as content:
-        while chunk := content.read(2**20):
-            hashed.update(chunk)
-    return hashed.hexdigest()
-
-
-@contextmanager
-def naming_the_place(verb: str, place: object, errors: type[Exception] = OSError) -> Iterator[None]:
-    """Turn whatever a place throws into an OSError that names the place."""
-    try:
-        yield
-    except errors as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise OSError(f"cannot {verb} {place}: {why}") from error
-
-
-@contextmanager
-def _scratch(parent: Path) -> Iterator[Path]:
-    """Lend a new folder under a parent, after removing those that killed runs left there.
-
-    A folder in use is locked; the lock dies with its process, however that ends.
-    """
-    with ExitStack() as lock:
-        with naming_the_place("write", parent):
-            for left in parent.glob(f"{_SCRATCH_PREFIX}*"):
-                with suppress(OSError), _locked(left, _NOW_OR_NEVER):
-                    shutil.rmtree(left)
-            folder = _make_locked(parent, lock)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_locked(parent: Path, lock: ExitStack) -> Path:
-    """Make a folder and lock it; in between, another landing may take it for a left one."""
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
-        try:
-            lock.enter_context(_locked(folder, _NOW_OR_NEVER))
-        except (BlockingIOError, FileNotFoundError):
-            continue
-        except OSError:  # no locks on this file system, so nobody takes anything for left
-            return folder
-        if folder.exists():
-            return folder
-
-
-@contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Hold a folder's lock; OSError says that somebody else holds it, or that there are none."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, how)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder, before anything relies on it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def _naming(self, verb: str, name: str) -> AbstractContextManager[None]:
+        # Stores raise many kinds of errors.
+        return naming_path(verb, self.uri(name), Exception)

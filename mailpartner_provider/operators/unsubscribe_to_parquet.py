@@ -1,27 +1,19 @@
-"""The operator: fetch, decode, land, report."""
+"""The operator that lands the suppression list: fetch, decode, land, report."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSkipException,
-    BaseOperator,
-)
+from airflow.providers.common.compat.sdk import BaseOperator
 
-from mailpartner_provider.errors import (
-    MailPartnerError,
-    RequestRefused,
-    WrongArgument,
-    without_variables,
-)
-from mailpartner_provider.lake import names
+from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.links import LandedPartitionLink
+from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.progress import ProgressLog
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -29,9 +21,9 @@ if TYPE_CHECKING:
 
     from mailpartner_provider.api.stream import UnsubscribeStream
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-    from mailpartner_provider.lake.receipts import Receipt
+    from mailpartner_provider.lake.receipts import SnapshotReceipt
     from mailpartner_provider.privacy.hashing import EmailMode
-    from mailpartner_provider.snapshots.landing import Order
+    from mailpartner_provider.snapshots.landing import SnapshotRequest
 
 
 class UnsubscribeToParquetOperator(BaseOperator):
@@ -50,7 +42,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
     :param partition_by: ``snapshot``, the whole list in a partition a day; or ``created``, a
         partition for each day on which people opted out, together the list as it is now
     :param email_mode: what to land of an address: ``plain``, the address; ``sha256`` or ``hmac``, a
-        token in the column ``email_sha256`` or ``email_hmac``; ``drop``, nothing
+        hash in the column ``email_sha256`` or ``email_hmac``; ``drop``, nothing
     :param on_empty: what an empty list means: ``write`` a partition without rows, ``skip`` the
         task, or ``fail`` it
     :param max_rejected: how many records without a usable id or e-mail may be quarantined before
@@ -62,8 +54,10 @@ class UnsubscribeToParquetOperator(BaseOperator):
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
     :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
         Airflow does not retry
-    :raises RequestFailed: something broke on the way, four times
-    :raises BadData: the answer is whole, but breaks ``max_rejected``, ``max_shrink``, ``on_empty``
+    :raises AirflowSkipException: the list is empty and ``on_empty`` is ``skip``
+    :raises RequestFailed: something failed on the way, four times
+    :raises BadData: the answer is complete, but exceeds ``max_rejected``, ``max_shrink`` or
+        ``on_empty``
     :raises OSError: the destination cannot be read or written
     """
 
@@ -98,30 +92,20 @@ class UnsubscribeToParquetOperator(BaseOperator):
         self.max_rejected = max_rejected
         self.max_shrink = max_shrink
         self.keep_days = keep_days
-        self._receipt: Receipt | None = None
+        self._receipt: SnapshotReceipt | None = None
 
-    @without_variables()
+    @clear_frame_locals()
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the list; return the receipt and attach it to every outlet asset's event."""
-        try:
-            self._receipt = receipt = self._land(self._order(context))
-        except (RequestRefused, WrongArgument) as error:
-            self.log.error("Refused, and trying again will not help: %s", error)
-            raise AirflowFailException(str(error)) from error
-        except (MailPartnerError, OSError) as error:
-            self.log.error("Not landed: %s", error)
-            raise
-        if receipt is None:
-            raise AirflowSkipException("the list is empty, and on_empty is 'skip'")
-        for outlet in self.outlets:
-            context["outlet_events"][outlet].extra = receipt.as_dict()
-        return receipt.as_dict()
+        with airflow_errors(self.log):
+            self._receipt = self._land(self._request(context))
+        return attach_receipt(self._receipt, self.outlets, context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
-        """Tell OpenLineage what was landed from where; None when nothing was."""
-        from mailpartner_provider.operators.lineage import lineage_of_landing
+        """Return the lineage of what was landed; None when nothing was."""
+        from mailpartner_provider.operators.telemetry import lineage_of_snapshot
 
-        return self._receipt and lineage_of_landing(self._receipt, self.hook.base_url)
+        return self._receipt and lineage_of_snapshot(self._receipt, self.hook.base_url)
 
     def on_kill(self) -> None:
         """Stop the landing; nothing is published afterwards."""
@@ -134,72 +118,66 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
         return MailPartnerHook(self.mailpartner_conn_id)
 
-    def _order(self, context: Context) -> Order:
-        """Check the arguments, now that templates are rendered, and settle the day."""
+    def _request(self, context: Context) -> SnapshotRequest:
+        """Return the checked arguments, now that templates are rendered."""
+        from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
-        from mailpartner_provider.snapshots import landing
+        from mailpartner_provider.snapshots.landing import SnapshotRequest
 
         zone = arguments.read_zone(self.timezone)
-        day, source = arguments.read_day(self.snapshot_date, arguments.dates_of_run(context), zone)
-        self.log.info("Landing %s, from %s, in %s", day, source, zone.key)
-        terms = arguments.read_terms(self.on_empty, self.max_rejected, self.max_shrink)
-        emails = self._emails(arguments.read_email_mode(self.email_mode))
-        layout = arguments.read_partition_by(self.partition_by)
-        keep_days = arguments.read_keep_days(self.keep_days, layout)
-        return landing.Order(
+        day, reason = arguments.read_day(self.snapshot_date, context, zone)
+        self.log.info("Landing the snapshot of %s (from %s, in %s)", day, reason, zone.key)
+        limits = arguments.read_limits(self.on_empty, self.max_rejected, self.max_shrink)
+        email_mode = self._read_email_mode(arguments.read_email_mode(self.email_mode))
+        partition_by = arguments.read_partition_by(self.partition_by)
+        keep_days = arguments.read_keep_days(self.keep_days, partition_by)
+        return SnapshotRequest(
             day=day,
             zone=zone,
-            destination=arguments.open_destination(self.destination),
-            terms=terms,
-            origin=arguments.origin_of(context, self.task_id, self.mailpartner_conn_id),
-            emails=emails,
-            partition_by=layout,
+            destination=open_destination(self.destination),
+            limits=limits,
+            run=arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id),
+            email_mode=email_mode,
+            partition_by=partition_by,
             keep_days=keep_days,
         )
 
-    def _emails(self, mode: str) -> EmailMode:
+    def _read_email_mode(self, name: str) -> EmailMode:
         from mailpartner_provider.privacy.hashing import HMAC, EmailMode
 
-        return EmailMode(mode, self.hook.email_hmac_key() if mode == HMAC else b"")
+        return EmailMode(name, self.hook.email_hmac_key() if name == HMAC else b"")
 
-    def _land(self, order: Order) -> Receipt | None:
-        from mailpartner_provider.lake.history import read_history
-        from mailpartner_provider.operators import metrics
-        from mailpartner_provider.snapshots import landing
+    def _land(self, request: SnapshotRequest) -> SnapshotReceipt:
+        from mailpartner_provider.operators.arguments import current_day
+        from mailpartner_provider.operators.telemetry import send_metrics
+        from mailpartner_provider.snapshots.landing import land_snapshot
 
-        history = read_history(order.destination, order.day, order.partition_by)
-        today = names.day_of(datetime.now(timezone.utc), order.zone)
-        if order.day < today and (kept := landing.keep(order, history, is_live=False)):
-            return kept
         began = time.monotonic()
-        progress = _Progress(self.log.info, self.progress_seconds)
+        progress = ProgressLog(self.log, self.progress_seconds)
 
         def heartbeat(stream: UnsubscribeStream) -> None:
             self.hook.raise_if_stopped()
-            progress.report(stream, time.monotonic())
+            progress.report(stream)
 
-        def fetch_and_land() -> Receipt | None:
-            stream = self.hook.fetch_unsubscribes(order.zone.key)
-            return landing.land(stream, order, history, heartbeat)
-
-        receipt = self.hook.attempts()(fetch_and_land)
-        if receipt:
-            self._report(receipt)
-            metrics.send(receipt, timedelta(seconds=time.monotonic() - began))
+        fetch = partial(self.hook.fetch_unsubscribes, request.zone.key)
+        today = current_day(request.zone)
+        receipt = self.hook.attempts()(land_snapshot, request, today, fetch, heartbeat)
+        self._report(receipt)
+        send_metrics(receipt, timedelta(seconds=time.monotonic() - began))
         return receipt
 
-    def _report(self, receipt: Receipt) -> None:
+    def _report(self, receipt: SnapshotReceipt) -> None:
         if receipt.declared is None:
-            self.log.warning("The answer declared no count (nbData): nothing says that it is whole")
+            self.log.warning("The answer declares no count (nbData): it may be incomplete")
         elif receipt.received > receipt.declared:
             self.log.warning(
-                "The answer declared %d records and held %d; all of them were landed",
+                "The answer declares %d records and holds %d; all of them were landed",
                 receipt.declared,
                 receipt.received,
             )
         self.log.info(
-            "%s %d unsubscribes (%s snapshot of %s) in %s; rejected %d, created after the day %d",
-            "Landed" if receipt.changed else "Found unchanged",
+            "%s %d unsubscribes (%s snapshot of %s) in %s; %d rejected, %d created after that day",
+            "Landed" if receipt.changed else "Unchanged since the last landing:",
             receipt.rows,
             receipt.status,
             receipt.snapshot_date,
@@ -207,33 +185,3 @@ class UnsubscribeToParquetOperator(BaseOperator):
             receipt.rejected,
             receipt.after_cutoff,
         )
-
-
-class _Progress:
-    """Says every few seconds how far a long list is."""
-
-    def __init__(self, say: Callable[..., None], seconds: float) -> None:
-        self._say = say
-        self._seconds = seconds
-        self._stream: UnsubscribeStream | None = None
-        self._said = 0.0
-
-    def report(self, stream: UnsubscribeStream, now: float) -> None:
-        if stream is not self._stream:  # the first try, or another one
-            self._stream = stream
-            self._said = now
-        if now - self._said < self._seconds:
-            return
-        self._said = now
-        rate = stream.received / stream.seconds
-        if stream.declared and stream.declared >= stream.received:
-            self._say(
-                "Received %d of %d declared records (%d %%), %d a second, %d s left",
-                stream.received,
-                stream.declared,
-                100 * stream.received // stream.declared,
-                rate,
-                (stream.declared - stream.received) / rate,
-            )
-        else:
-            self._say("Received %d records, %d a second", stream.received, rate)

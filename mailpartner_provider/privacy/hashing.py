@@ -1,4 +1,4 @@
-"""What is landed of an address: itself, a token in its place, or nothing."""
+"""What is landed of an address: the address itself, a hash of it, or nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from mailpartner_provider.api.records import SCHEMA, parse_json, to_json, utf8_text
+from mailpartner_provider.exact_json import containers, parse_json, to_json, utf8_text
 from mailpartner_provider.masking import without_addresses
+from mailpartner_provider.schemas import record_schema
 
 PLAIN, SHA256, HMAC, DROP = EMAIL_MODES = ("plain", "sha256", "hmac", "drop")
 
@@ -21,8 +21,8 @@ PLAIN, SHA256, HMAC, DROP = EMAIL_MODES = ("plain", "sha256", "hmac", "drop")
 class EmailMode:
     """One of ``plain``, ``sha256``, ``hmac`` (with its key) and ``drop``.
 
-    A token is the hex SHA-256, or HMAC-SHA256, of the address as UTF-8, after ``str.strip`` and
-    ``str.lower``: white space and case as Unicode has them, nothing else is changed.
+    A hash is the hex SHA-256, or HMAC-SHA256, of the address as UTF-8, after ``str.strip`` and
+    ``str.lower``: whitespace and case as Unicode defines them, nothing else is changed.
     """
 
     name: str = PLAIN
@@ -30,80 +30,85 @@ class EmailMode:
 
     @property
     def column(self) -> str | None:
-        """The column in the place of ``email``; None when there is none."""
+        """The column in the place of ``email``; None for ``drop``."""
         return {PLAIN: "email", DROP: None}.get(self.name, f"email_{self.name}")
 
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """The columns of an unsubscribe in this mode."""
-        place = SCHEMA.get_field_index("email")
-        if not self.column:
-            return SCHEMA.remove(place)
-        return SCHEMA.set(place, pa.field(self.column, pa.string(), nullable=False))
-
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Give the rows in this mode.
+        """Return decoded rows with the columns of this mode.
 
-        :raises RecursionError: an ``extra_fields`` is nested too deep
+        :raises RecursionError: an ``extra_fields`` is nested too deeply
         """
         if self.name == PLAIN:
             return batch
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         if self.column:
-            tokens = self.tokens(columns["email"].to_pylist())
-            columns[self.column] = pa.array(tokens, pa.string())
+            hashes = self.hashes(columns["email"].to_pylist())
+            columns[self.column] = pa.array(hashes, pa.string())
         extra = columns["extra_fields"]
         if extra.null_count < len(extra):
             texts = [text and self._apply_to_text(text) for text in extra.to_pylist()]
             columns["extra_fields"] = pa.array(texts, pa.string())
-        arrays = [columns[name] for name in self.schema.names]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        schema = record_schema(self.column)
+        return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
     def apply_to_json(self, value: Any) -> Any:
-        """Give a JSON value in this mode; objects and lists are changed in place.
+        """Return a JSON value in this mode; objects and arrays are changed in place.
 
-        A member ``email`` becomes its token's, or is left out if it is no text. In any other text
-        and name, whatever looks like an address is masked.
+        A member ``email`` is replaced by its hash, or removed if it is no text. In every other text
+        and member name, whatever looks like an address is masked.
         """
         if self.name == PLAIN:
             return value
         whole = [value]
-        pending: list[Any] = [whole]
-        while pending:  # not by recursion, for a record may be nested deeper than calls may be
-            inside = pending.pop()
-            if isinstance(inside, dict):
-                members = [self._member(*member) for member in inside.items()]
-                inside.clear()
-                inside.update(filter(None, members))
-                pending += inside.values()
-            elif isinstance(inside, list):
-                inside[:] = map(_masked, inside)
-                pending += inside
+        for container in containers(whole):
+            if isinstance(container, dict):
+                members = [self._member(*member) for member in container.items()]
+                container.clear()
+                container.update(filter(None, members))
+            else:
+                container[:] = map(_masked, container)
         return whole[0]
 
-    def tokens(self, emails: Iterable[str]) -> list[str]:
-        """Make the tokens of addresses."""
+    def hashes(self, emails: Iterable[str]) -> list[str]:
+        """Return the hash of each address."""
         # Copies are cheaper than new ones.
         begun: Any = (
             hmac.new(self.key, digestmod="sha256") if self.name == HMAC else hashlib.sha256()
         )
-        tokens = []
+        hashes = []
         for email in emails:
             hashed = begun.copy()
             hashed.update(email.strip().lower().encode())
-            tokens.append(hashed.hexdigest())
-        return tokens
+            hashes.append(hashed.hexdigest())
+        return hashes
 
     def _apply_to_text(self, text: str) -> str:
         return to_json(self.apply_to_json(parse_json(text)))
 
     def _member(self, name: str, value: Any) -> tuple[str, Any] | None:
-        """Give what takes the place of a member; None when nothing does."""
+        """Return the member in the place of this one; None to remove it."""
         if name != "email":
             return without_addresses(name), _masked(value)
         if self.column and isinstance(value, str):
-            return self.column, self.tokens([utf8_text(value)])[0]
+            return self.column, self.hashes([utf8_text(value)])[0]
         return None
+
+
+def sha256_hashes(emails: Iterable[str]) -> list[str]:
+    """Return the SHA-256 of each address, as ``email_mode="sha256"`` lands it."""
+    return EmailMode(SHA256).hashes(map(utf8_text, emails))
+
+
+def row_hashes(batch: pa.RecordBatch) -> list[str]:
+    """Return the hash of each landed row's address; empty texts where addresses were dropped."""
+    names = batch.schema.names
+    if "email" in names:
+        return sha256_hashes(batch.column("email").to_pylist())
+    for mode in (SHA256, HMAC):
+        if (column := EmailMode(mode).column) in names:
+            hashes: list[str] = batch.column(column).to_pylist()
+            return hashes
+    return [""] * batch.num_rows
 
 
 def _masked(value: Any) -> Any:

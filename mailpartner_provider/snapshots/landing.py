@@ -1,25 +1,33 @@
-"""Land a snapshot: stage it, hold it against the terms, publish it. The only writer."""
+"""The landing of a snapshot: stage it, check it against its limits, publish it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.errors import BadData, RequestFailed
-from mailpartner_provider.lake import layouts, names
-from mailpartner_provider.lake.history import History, read_history, standing_receipt
-from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, iso_utc
+from mailpartner_provider.days import day_of, end_of_day, iso_utc
+from mailpartner_provider.errors import BadData, NothingToLand, RequestFailed, WrongArgument
+from mailpartner_provider.lake import names
+from mailpartner_provider.lake.history import (
+    days_with_receipts,
+    earlier_days,
+    receipt_of,
+    receipts,
+)
+from mailpartner_provider.lake.layouts import CREATED, SNAPSHOT, Plan, plan, published_digest
+from mailpartner_provider.lake.receipts import BACKDATED, LIVE, SnapshotReceipt, TaskRun
 from mailpartner_provider.lake.retention import remove_old
-from mailpartner_provider.lake.storage import Destination, naming_the_place
-from mailpartner_provider.masking import masked
-from mailpartner_provider.privacy.erasure_list import read_erased
+from mailpartner_provider.lake.scratch import naming_path
+from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.privacy.erasure_list import read_erasure_list
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.snapshots.splitting import split_by_day
 from mailpartner_provider.snapshots.staging import Staged, stage
@@ -28,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class Limits:
     """What a snapshot must satisfy to be published."""
 
     on_empty: str = "write"
@@ -36,215 +44,231 @@ class Terms:
     max_shrink: float | None = 0.5
 
 
-class Origin(NamedTuple):
-    """Who lands: the connection, and the run of the task."""
-
-    conn_id: str | None = None
-    dag_id: str | None = None
-    task_id: str | None = None
-    run_id: str | None = None
-
-
-class Order(NamedTuple):
-    """Which day is to be landed where and how, for whom, on what terms."""
+class SnapshotRequest(NamedTuple):
+    """The parameters of one landing."""
 
     day: date
     zone: ZoneInfo
     destination: Destination
-    terms: Terms = Terms()
-    origin: Origin = Origin()
-    emails: EmailMode = EmailMode()
-    partition_by: str = layouts.SNAPSHOT
+    limits: Limits = Limits()
+    run: TaskRun = TaskRun()
+    email_mode: EmailMode = EmailMode()
+    partition_by: str = SNAPSHOT
     keep_days: int | None = None
 
 
-def land(
-    stream: UnsubscribeStream,
-    order: Order,
-    history: History,
+class _Past(NamedTuple):
+    """The receipts that a landing is compared with: the day's own, and the newest earlier one.
+
+    ``newer``, of a later day, is only looked for in the layout ``created``.
+    """
+
+    existing: SnapshotReceipt | None
+    previous: SnapshotReceipt | None
+    newer: SnapshotReceipt | None
+
+    @property
+    def last(self) -> SnapshotReceipt | None:
+        """The newest receipt up to and including the day."""
+        return self.existing or self.previous
+
+
+def land_snapshot(
+    request: SnapshotRequest,
+    today: date,
+    fetch: Callable[[], UnsubscribeStream],
     heartbeat: Callable[[UnsubscribeStream], None],
-) -> Receipt | None:
-    """Land one answer as the snapshot of a day, or change nothing.
+) -> SnapshotReceipt:
+    """Fetch the list and land it as the snapshot of a day, or change nothing.
 
     A snapshot observed later than its day is backdated: it holds only what was created before the
-    day's end, and never replaces a live one.
+    end of the day, and never replaces a live one.
 
-    :param history: what ``read_history`` gave for the day
+    :param today: the present day in the zone of the request
+    :param fetch: asks the API for the list; not called when the existing snapshot must be kept
     :param heartbeat: called after every block and before every change to a partition; may raise
-    :return: the receipt; None when the list is empty and ``on_empty`` says skip
-    :raises BadData: the snapshot breaks the terms
+    :return: the receipt of the landing, or of the existing landing that was kept
+    :raises BadData: the snapshot exceeds a limit
+    :raises NothingToLand: the list is empty and ``on_empty`` is ``skip``
     :raises RequestFailed: the answer is broken or truncated
     :raises WrongArgument: the destination holds partitions of another layout
     :raises OSError: the destination cannot be read or written
     """
-    is_live = names.day_of(stream.observed_at, order.zone) <= order.day
-    if kept := keep(order, history, is_live=is_live):
+    past = _read_past(request)
+    if kept := _receipt_to_keep(request, past, is_live=request.day >= today):
         return kept
-    cutoff = None if is_live else names.end_of_day(order.day, order.zone)
-    erased = read_erased(order.destination.read(names.ERASED))
-    with order.destination.scratch() as scratch:
-        staged = stage(stream, scratch, order.day, cutoff, heartbeat, order.emails, erased)
-        _check(staged, order.terms, history.last)
-        if staged.rows == 0 and order.terms.on_empty == "skip":
-            return None
-        files = _partitions(staged, order)
-        with order.destination.alone():
+    return _land(request, past, fetch(), heartbeat)
+
+
+def _land(
+    request: SnapshotRequest,
+    past: _Past,
+    stream: UnsubscribeStream,
+    heartbeat: Callable[[UnsubscribeStream], None],
+) -> SnapshotReceipt:
+    destination = request.destination
+    is_live = day_of(stream.observed_at, request.zone) <= request.day
+    if kept := _receipt_to_keep(request, past, is_live=is_live):
+        return kept
+    cutoff = None if is_live else end_of_day(request.day, request.zone)
+    erased = read_erasure_list(destination)
+    with destination.scratch() as scratch:
+        staged = stage(stream, scratch, request.day, cutoff, heartbeat, request.email_mode, erased)
+        _check_limits(staged, request.limits, past.last)
+        files = _partitions(staged, request)
+        with destination.locked():
             heartbeat(stream)
-            if erased != read_erased(order.destination.read(names.ERASED)):
-                raise RequestFailed("somebody was erased meanwhile; the list is landed anew")
-            history = _meanwhile(order, history, is_live=is_live)
-            if kept := keep(order, history, is_live=is_live):
+            if erased != read_erasure_list(destination):
+                raise RequestFailed("somebody was erased during the landing: land the list again")
+            # Another landing may have come first.
+            if request.partition_by == CREATED:
+                past = _read_past(request)
+            elif not is_live:
+                existing = receipt_of(destination, request.day, SnapshotReceipt)
+                past = past._replace(existing=existing)
+            if kept := _receipt_to_keep(request, past, is_live=is_live):
                 return kept
-            last = history.last if order.partition_by == layouts.CREATED else history.standing
+            last = past.last if request.partition_by == CREATED else past.existing
             declared = last.sha256 if last else None
-            change = layouts.plan(order.destination, order.partition_by, files, declared, scratch)
-            status = LIVE if is_live else BACKDATED
-            receipt = _declare(staged, stream, order, history, status, change)
-            _publish(staged, receipt, order, change, lambda: heartbeat(stream))
-            if order.keep_days:
-                remove_old(order.destination, order.day, order.keep_days)
+            changes = plan(destination, request.partition_by, files, declared, scratch)
+            receipt = SnapshotReceipt(
+                **{name: value for name, value in changes._asdict().items() if name != "steps"},
+                **staged.receipt_members(),
+                **request.run._asdict(),
+                snapshot_date=request.day.isoformat(),
+                status=LIVE if is_live else BACKDATED,
+                partition_by=request.partition_by,
+                email_mode=request.email_mode.name,
+                timezone=request.zone.key,
+                declared=stream.declared,
+                received=stream.received,
+                observed_at=iso_utc(stream.observed_at),
+                duration_seconds=round(stream.seconds, 3),
+                previous_snapshot_date=past.previous.snapshot_date if past.previous else None,
+                previous_rows=past.previous.rows if past.previous else None,
+            )
+            _publish(staged, receipt, request, changes, lambda: heartbeat(stream))
+            if request.keep_days:
+                remove_old(destination, request.day, request.keep_days)
     return receipt
 
 
-def keep(order: Order, history: History, *, is_live: bool) -> Receipt | None:
-    """Give the receipt of what stands and must not be replaced; None when there is no such thing.
+def _read_past(request: SnapshotRequest) -> _Past:
+    """Read the receipts to compare with.
 
-    No backdated snapshot replaces the day's live one. Where all landings share one list, no older
-    list replaces a newer one.
+    :raises WrongArgument: they are of another layout
     """
-    standing, newer = history.standing, history.newer
-    if newer and order.partition_by == layouts.CREATED:
-        kept, why = newer, "it is newer, and there is only one list"
-    elif standing and not is_live and _stands_live(order, standing):
-        kept, why = (
-            standing,
-            "it was observed on its day, and what the API shows now cannot tell who has been "
-            "removed since",
+    destination, day = request.destination, request.day
+    existing = receipt_of(destination, day, SnapshotReceipt)
+    # The day before is tried first, so that a daily landing of snapshots lists nothing.
+    previous, newer = _first(destination, islice(earlier_days(destination, day), 1)), None
+    if previous is None or request.partition_by == CREATED:
+        days = days_with_receipts(destination)
+        newer = _first(destination, (found for found in days if found > day))
+        previous = previous or _first(destination, (found for found in days if found < day))
+    last = newer or existing or previous
+    if last and last.partition_by != request.partition_by:
+        raise WrongArgument(
+            f"partition_by: {destination.uri('')} is of {last.partition_by!r} (its receipt of "
+            f"{last.snapshot_date} says so), got {request.partition_by!r}: choose another folder"
+        )
+    return _Past(existing, previous, newer)
+
+
+def _first(destination: Destination, days: Iterable[date]) -> SnapshotReceipt | None:
+    return next(receipts(destination, SnapshotReceipt, days), None)
+
+
+def _receipt_to_keep(
+    request: SnapshotRequest, past: _Past, *, is_live: bool
+) -> SnapshotReceipt | None:
+    """Return the receipt of an existing landing that must not be overwritten, or None.
+
+    A backdated snapshot never replaces the day's live one. In the layout ``created``, where all
+    landings share one list, an older list never replaces a newer one.
+    """
+    if past.newer and request.partition_by == CREATED:
+        kept, reason = past.newer, "it is newer, and this layout holds one list only"
+    elif past.existing and not is_live and _is_live_and_intact(request, past.existing):
+        kept, reason = (
+            past.existing,
+            "it was observed on its day, and the API cannot show today who was removed since",
         )
     else:
         return None
-    with order.destination.scratch():
-        pass  # nothing to stage, but what a killed landing left there goes
-    log.info("Kept the %s snapshot of %s: %s", kept.status, kept.snapshot_date, why)
+    with request.destination.scratch():
+        pass  # nothing to stage, but the scratch folders of killed landings are removed
+    log.info("Kept the %s snapshot of %s: %s", kept.status, kept.snapshot_date, reason)
     return replace(kept, changed=False)
 
 
-def _meanwhile(order: Order, history: History, *, is_live: bool) -> History:
-    """Look again at what must be kept, for another landing may have come first."""
-    if order.partition_by == layouts.CREATED:
-        return read_history(order.destination, order.day, order.partition_by)
-    if is_live:
-        return history
-    return history._replace(standing=standing_receipt(order.destination, order.day))
+def _is_live_and_intact(request: SnapshotRequest, existing: SnapshotReceipt) -> bool:
+    """Return whether the day's snapshot is live, and still what its receipt declares.
 
-
-def _stands_live(order: Order, standing: Receipt) -> bool:
-    """Say whether the day's snapshot is live, and still what its receipt declares.
-
-    A receipt whose partition is not there keeps nothing: a landing that was killed before its own
-    receipt, or somebody else, has put another file in its place, or none.
+    It is not when a landing was killed before its receipt, or somebody else replaced the file.
     """
-    if standing.status != LIVE:
+    if existing.status != LIVE:
         return False
-    name = names.partition_file(order.day)
-    if layouts.digest_of(order.destination, order.partition_by, name) == standing.sha256:
+    name = names.partition_file(request.day)
+    if published_digest(request.destination, request.partition_by, name) == existing.sha256:
         return True
     log.warning(
-        "The receipt of %s is not that of the partition that stands there: landing anew",
-        standing.snapshot_date,
+        "The receipt of %s does not match its partition: landing it again", existing.snapshot_date
     )
     return False
 
 
-def _check(staged: Staged, terms: Terms, last: Receipt | None) -> None:
-    """Hold the snapshot against the terms."""
-    if staged.rejected > terms.max_rejected:
+def _check_limits(staged: Staged, limits: Limits, last: SnapshotReceipt | None) -> None:
+    """Compare the snapshot with its limits.
+
+    :raises BadData: it exceeds one of them
+    :raises NothingToLand: it is empty and ``on_empty`` is ``skip``
+    """
+    if staged.rejected > limits.max_rejected:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in staged.reasons.most_common())
+        received = staged.rows + staged.rejected + staged.after_cutoff
         raise BadData(
-            f"{staged.rejected} of {staged.rows + staged.rejected + staged.after_cutoff} records "
-            f"cannot be rows ({reasons}), and max_rejected is {terms.max_rejected}; nothing was "
-            "published. Report them to Mail Partner, or raise max_rejected to quarantine them"
+            f"{staged.rejected} of {received} records cannot be rows: report them to Mail Partner, "
+            f"or raise max_rejected ({limits.max_rejected}) to quarantine them. Nothing was "
+            f"published ({reasons})"
         )
-    if last and terms.max_shrink is not None:
+    if last and limits.max_shrink is not None:
         lost = last.rows - staged.rows
-        if lost > Decimal(str(terms.max_shrink)) * last.rows:
+        if lost > Decimal(str(limits.max_shrink)) * last.rows:
             raise BadData(
-                f"the list has {staged.rows} unsubscribes where the snapshot of "
-                f"{last.snapshot_date} has {last.rows}: it lost more than max_shrink="
-                f"{terms.max_shrink} allows; nothing was published. If so many people were really "
-                "removed, run once with a higher max_shrink"
+                f"the list shrank from {last.rows} to {staged.rows} since {last.snapshot_date}, by "
+                f"more than max_shrink={limits.max_shrink}: if so many people were really removed, "
+                "run once with a higher max_shrink. Nothing was published"
             )
-    if staged.rows == 0 and terms.on_empty == "fail":
-        raise BadData("the list is empty, and on_empty is 'fail'; nothing was published")
+    if staged.rows == 0 and limits.on_empty == "fail":
+        raise BadData("the list is empty, and on_empty is 'fail'. Nothing was published")
+    if staged.rows == 0 and limits.on_empty == "skip":
+        raise NothingToLand("the list is empty, and on_empty is 'skip'")
 
 
-def _partitions(staged: Staged, order: Order) -> dict[str, Path]:
-    """Give the finished partitions by their names."""
-    if order.partition_by == layouts.CREATED:
-        return split_by_day(staged.file, order.zone, order.emails)
-    return {names.partition_file(order.day): staged.file}
-
-
-def _declare(
-    staged: Staged,
-    stream: UnsubscribeStream,
-    order: Order,
-    history: History,
-    status: str,
-    change: layouts.Change,
-) -> Receipt:
-    """Write down what is about to be published."""
-    previous = history.previous
-    return Receipt(
-        snapshot_date=order.day.isoformat(),
-        status=status,
-        partition_by=order.partition_by,
-        partitions_written=change.written,
-        partitions_kept=change.kept,
-        partitions_removed=change.removed,
-        uri=change.uri,
-        rows=staged.rows,
-        declared=stream.declared,
-        received=stream.received,
-        rejected=staged.rejected,
-        after_cutoff=staged.after_cutoff,
-        null_created_at=staged.null_created_at,
-        duplicate_ids=staged.duplicate_ids(),
-        unknown_fields=",".join(sorted(masked(field) for field in staged.unknown_fields)),
-        min_created_at=_iso(staged.min_created_at),
-        max_created_at=_iso(staged.max_created_at),
-        bytes=change.bytes,
-        sha256=change.sha256,
-        changed=change.changed,
-        observed_at=iso_utc(stream.observed_at),
-        duration_seconds=round(stream.seconds, 3),
-        previous_snapshot_date=previous.snapshot_date if previous else None,
-        previous_rows=previous.rows if previous else None,
-        email_mode=order.emails.name,
-        timezone=order.zone.key,
-        conn_id=order.origin.conn_id,
-        dag_id=order.origin.dag_id,
-        task_id=order.origin.task_id,
-        run_id=order.origin.run_id,
-    )
+def _partitions(staged: Staged, request: SnapshotRequest) -> dict[str, Path]:
+    """Return the finished partitions by their names."""
+    if request.partition_by == CREATED:
+        return split_by_day(staged.file, request.zone, request.email_mode.column)
+    return {names.partition_file(request.day): staged.file}
 
 
 def _publish(
     staged: Staged,
-    receipt: Receipt,
-    order: Order,
-    change: layouts.Change,
+    receipt: SnapshotReceipt,
+    request: SnapshotRequest,
+    changes: Plan,
     heartbeat: Callable[[], None],
 ) -> None:
     """Make the partitions visible, then the quarantine, and the receipt last.
 
-    All of them are finished before the first is visible, lest a full disk come between.
+    All of them are finished before the first is visible, so that a full disk cannot come between.
     """
-    day, destination = order.day, order.destination
+    day, destination = request.day, request.destination
     receipt_file = staged.file.with_name("receipt.json")
-    with naming_the_place("write scratch files in", receipt_file.parent):
+    with naming_path("write scratch files in", receipt_file.parent):
         receipt_file.write_text(receipt.to_json(), encoding="ascii")
-    for name, file in change.steps:
+    for name, file in changes.steps:
         heartbeat()
         if file:
             destination.publish(file, name)
@@ -255,9 +279,3 @@ def _publish(
     else:
         destination.remove(names.rejected_file(day))
     destination.publish(receipt_file, names.receipt_file(day))
-
-
-def _iso(microseconds: int | None) -> str | None:
-    if microseconds is None:
-        return None
-    return iso_utc(datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=microseconds))

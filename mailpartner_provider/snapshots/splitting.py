@@ -1,7 +1,7 @@
-"""Split a staged list by the day of opt-out.
+"""Splitting of a staged list by the day of opt-out.
 
-The rows are sorted a batch at a time into a file that is mapped, not read, so that memory grows
-with the number of days and hardly with the list.
+The rows are sorted a batch at a time into a memory-mapped file, so that memory grows with the
+number of days and hardly with the list.
 """
 
 from __future__ import annotations
@@ -15,56 +15,47 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider.lake import names
-from mailpartner_provider.lake.parquet import (
-    ROW_GROUP_ROWS,
-    in_row_groups,
-    open_writer,
-    schema_with_day,
-    with_day,
-)
-from mailpartner_provider.lake.storage import naming_the_place
-from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.days import day_of
+from mailpartner_provider.lake.names import partition_file
+from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS, in_row_groups, with_day, write_rows
+from mailpartner_provider.lake.scratch import naming_path
+from mailpartner_provider.schemas import created_schema, record_schema
 
-# Between these, Arrow finds the day as exactly as Python does; see columns.py.
+# Between these, Arrow finds the day as exactly as Python does; see api/columns.py.
 _PLAIN_FROM, _PLAIN_UNTIL = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1971, 2037))
 
 
-def created_schema(emails: EmailMode) -> pa.Schema:
-    """Give the columns of a partition by day of opt-out, in the order that is promised."""
-    return schema_with_day(emails.schema, pa.field("created_date", pa.date32()))
-
-
-def split_by_day(file: Path, zone: ZoneInfo, emails: EmailMode) -> dict[str, Path]:
+def split_by_day(file: Path, zone: ZoneInfo, email_column: str | None) -> dict[str, Path]:
     """Write the rows of a staged list into one file a day, beside it, each in their old order.
 
     Rows without a date go to a file of their own. A list without rows is one such file.
 
+    :param email_column: the column in the place of ``email``; None for no such column
     :return: the files, by the names of their partitions
     :raises OSError: the scratch folder cannot be written
     """
     folder = file.with_name("days")
-    with naming_the_place("write scratch files in", file.parent):
+    records, schema = record_schema(email_column), created_schema(email_column)
+    files = {}
+    with naming_path("write scratch files in", file.parent):
         folder.mkdir()
         by_day = file.with_name("by-day.arrow")
-        runs = _sort(file, by_day, zone, emails.schema)
-        with pa.memory_map(str(by_day)) as source:
-            reader = pa.ipc.open_file(source)
+        runs = _sort(file, by_day, zone, records)
+        with pa.memory_map(str(by_day)) as mapped:
+            reader = pa.ipc.open_file(mapped)
             batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-            schema, files = created_schema(emails), {}
-            for day, places in (runs or {None: []}).items():
-                rows = (batches[number].slice(*place) for number, place in places)
-                name = names.partition_file(day)
+            for day, slices in (runs or {None: []}).items():
+                rows = (batches[number].slice(*bounds) for number, bounds in slices)
+                row_groups = (with_day(each, day, schema) for each in in_row_groups(rows, records))
+                name = partition_file(day)
                 files[name] = folder / f"{day}.parquet"
-                with open_writer(files[name], schema) as writer:
-                    for row_group in in_row_groups(rows, emails.schema):
-                        writer.write_table(with_day(row_group, day, schema), ROW_GROUP_ROWS)
+                write_rows(files[name], row_groups, schema)
         by_day.unlink()
     return files
 
 
 def local_days(instants: pa.Array, zone: ZoneInfo) -> pa.Array:
-    """Give the calendar day of each instant in a zone; null where it has none."""
+    """Return the calendar day of each instant in a zone; null where it has none."""
     in_between = pc.and_(
         pc.greater_equal(instants, pa.scalar(_PLAIN_FROM, instants.type)),
         pc.less(instants, pa.scalar(_PLAIN_UNTIL, instants.type)),
@@ -74,15 +65,15 @@ def local_days(instants: pa.Array, zone: ZoneInfo) -> pa.Array:
         days = pc.local_timestamp(plain.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
     except pa.ArrowInvalid:  # Arrow does not know the zone
         days = pa.nulls(len(instants), pa.date32())
-    left = pc.and_(days.is_null(), instants.is_valid())
-    exactly = [_day_of(instant, zone) for instant in instants.filter(left).to_pylist()]
-    return pc.replace_with_mask(days, left, pa.array(exactly, pa.date32()))
+    remaining = pc.and_(days.is_null(), instants.is_valid())
+    exact = [_day_of(instant, zone) for instant in instants.filter(remaining).to_pylist()]
+    return pc.replace_with_mask(days, remaining, pa.array(exact, pa.date32()))
 
 
 def _sort(
     file: Path, by_day: Path, zone: ZoneInfo, schema: pa.Schema
 ) -> dict[date | None, list[tuple[int, tuple[int, int]]]]:
-    """Sort the rows by day, a batch at a time; say where in which batch each day begins."""
+    """Sort the rows by day within each batch; return the batches and slices of each day."""
     runs = defaultdict(list)
     batches = pq.ParquetFile(file).iter_batches(ROW_GROUP_ROWS, columns=schema.names)
     with pa.ipc.new_file(by_day, schema) as sorted_rows:
@@ -102,6 +93,6 @@ def _sort(
 
 def _day_of(instant: datetime, zone: ZoneInfo) -> date | None:
     try:
-        return names.day_of(instant, zone)
+        return day_of(instant, zone)
     except OverflowError:  # the first or the last day of the calendar, and another one in the zone
         return None

@@ -1,4 +1,4 @@
-"""Finish a snapshot in scratch space: write, count, verify. Nothing is visible yet."""
+"""A snapshot finished in scratch space: written, counted, verified. Nothing is visible yet."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mailpartner_provider.api.blocks import Block
-from mailpartner_provider.api.records import SCHEMA, Rejected
-from mailpartner_provider.api.stream import UnsubscribeStream, broken
+from mailpartner_provider.api.envelope import broken
+from mailpartner_provider.api.records import Rejected
+from mailpartner_provider.api.stream import UnsubscribeStream
+from mailpartner_provider.days import iso_utc
 from mailpartner_provider.errors import RequestFailed
-from mailpartner_provider.lake.parquet import (
-    ROW_GROUP_ROWS,
-    in_row_groups,
-    open_writer,
-    schema_with_day,
-    with_day,
-)
-from mailpartner_provider.lake.storage import naming_the_place
-from mailpartner_provider.privacy.erasure_list import Erased, hashes
-from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.lake.parquet import in_row_groups, with_day, write_rows
+from mailpartner_provider.lake.scratch import naming_path
+from mailpartner_provider.masking import masked
+from mailpartner_provider.privacy.erasure_list import ErasureList
+from mailpartner_provider.privacy.hashing import EmailMode, sha256_hashes
+from mailpartner_provider.schemas import RECORD, record_schema, snapshot_schema
 
-_CREATED_AT = SCHEMA.field("created_at").type
+_CREATED_AT = RECORD.field("created_at").type
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(kw_only=True)
@@ -53,7 +52,7 @@ class Staged:
 
     @property
     def rejected(self) -> int:
-        """How many records are in quarantine."""
+        """The number of quarantined records."""
         return self.reasons.total()
 
     def duplicate_ids(self) -> int:
@@ -64,6 +63,19 @@ class Staged:
         distinct: int = pc.count_distinct(ids).as_py()
         return len(ids) - distinct
 
+    def receipt_members(self) -> dict[str, Any]:
+        """Return what a receipt declares about these rows."""
+        return {
+            "rows": self.rows,
+            "rejected": self.rejected,
+            "after_cutoff": self.after_cutoff,
+            "null_created_at": self.null_created_at,
+            "duplicate_ids": self.duplicate_ids(),
+            "unknown_fields": ",".join(sorted(map(masked, self.unknown_fields))),
+            "min_created_at": _iso(self.min_created_at),
+            "max_created_at": _iso(self.max_created_at),
+        }
+
 
 def stage(
     stream: UnsubscribeStream,
@@ -71,38 +83,33 @@ def stage(
     day: date,
     cutoff: datetime | None,
     heartbeat: Callable[[UnsubscribeStream], None],
-    emails: EmailMode,
-    erased: Erased,
+    email_mode: EmailMode,
+    erased: ErasureList,
 ) -> Staged:
-    """Write the snapshot of a day into a scratch folder, and hold it against what was received.
+    """Write the snapshot of a day into a scratch folder, and compare it with what was received.
 
     :param cutoff: leave out what was created at or after this instant
     :param heartbeat: called after every block; may raise
-    :param emails: what to write in the place of addresses
-    :param erased: whose tokens take their place in any case
+    :param email_mode: what to write in the place of addresses
+    :param erased: the people whose hashes replace their addresses in any mode
     :raises OSError: the scratch folder cannot be written
     """
     staged = Staged(file=scratch / "part.parquet", rejected_file=scratch / "rejected.jsonl")
-    schema = snapshot_schema(emails)
-    with naming_the_place("write scratch files in", scratch):
-        with (
-            open_writer(staged.file, schema) as writer,
-            staged.rejected_file.open("w", encoding="ascii") as quarantine,
-        ):
-            blocks = _heard(stream, heartbeat)
-            batches = _counted(blocks, staged, quarantine, cutoff, emails, erased)
-            for rows in in_row_groups(batches, emails.schema):
-                writer.write_table(with_day(rows, day, schema), row_group_size=ROW_GROUP_ROWS)
-        _verify(staged, stream.received, schema)
+    schema = snapshot_schema(email_mode.column)
+    with naming_path("write scratch files in", scratch):
+        with staged.rejected_file.open("w", encoding="ascii") as quarantine:
+            blocks = _with_heartbeat(stream, heartbeat)
+            batches = _counted(blocks, staged, quarantine, cutoff, email_mode, erased)
+            row_groups = in_row_groups(batches, record_schema(email_mode.column))
+            written = write_rows(
+                staged.file, (with_day(rows, day, schema) for rows in row_groups), schema
+            )
+        if not written == staged.rows == stream.received - staged.rejected - staged.after_cutoff:
+            raise RuntimeError("a record was neither landed nor rejected nor cut off")
     return staged
 
 
-def snapshot_schema(emails: EmailMode) -> pa.Schema:
-    """Give the columns of a snapshot; their order is a promise (some loaders go by position)."""
-    return schema_with_day(emails.schema, pa.field("snapshot_date", pa.date32(), nullable=False))
-
-
-def _heard(
+def _with_heartbeat(
     stream: UnsubscribeStream, heartbeat: Callable[[UnsubscribeStream], None]
 ) -> Iterator[Block]:
     for block in stream:
@@ -115,24 +122,24 @@ def _counted(
     staged: Staged,
     quarantine: TextIO,
     cutoff: datetime | None,
-    emails: EmailMode,
-    erased: Erased,
+    email_mode: EmailMode,
+    erased: ErasureList,
 ) -> Iterator[pa.RecordBatch]:
-    """Pass on the rows to be landed; count everything, and quarantine what was rejected."""
+    """Yield the rows to be landed; count everything, and quarantine what was rejected."""
     for block in blocks:
         staged.unknown_fields |= block.unknown_fields
         for rejected in block.rejected:
             staged.reasons[rejected.reason] += 1
-            quarantine.write(_quarantined(rejected, emails, erased))
+            quarantine.write(_quarantined(rejected, email_mode, erased))
         batch = block.batch if cutoff is None else _before(cutoff, block.batch)
         staged.after_cutoff += block.batch.num_rows - batch.num_rows
         if batch.num_rows:
             _count(staged, batch)
-            yield _without_addresses(batch, emails, erased)
+            yield _protected(batch, email_mode, erased)
 
 
 def _before(cutoff: datetime, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Keep the rows created before an instant, and those without a date."""
+    """Return the rows created before an instant, and those without a date."""
     earlier = pc.less(batch.column("created_at"), pa.scalar(cutoff, _CREATED_AT))
     return batch.filter(pc.fill_null(earlier, True))
 
@@ -148,26 +155,25 @@ def _count(staged: Staged, batch: pa.RecordBatch) -> None:
     span = pc.min_max(created_at.view(pa.int64())).as_py()
     bounds = [staged.min_created_at, staged.max_created_at, *span.values()]
     known = [bound for bound in bounds if bound is not None]
-    staged.min_created_at, staged.max_created_at = (
-        min(known, default=None),
-        max(known, default=None),
-    )
+    staged.min_created_at = min(known, default=None)
+    staged.max_created_at = max(known, default=None)
 
 
-def _without_addresses(batch: pa.RecordBatch, emails: EmailMode, erased: Erased) -> pa.RecordBatch:
+def _protected(batch: pa.RecordBatch, email_mode: EmailMode, erased: ErasureList) -> pa.RecordBatch:
+    """Return the rows in their email mode, with erased people redacted."""
     try:
-        rows = emails.apply(batch)
-        if erased.tokens:
-            rows, _ = erased.strike(rows, hashes(batch.column("email").to_pylist()))
+        rows = email_mode.apply(batch)
+        if erased.hashes:
+            rows, _ = erased.redact(rows, sha256_hashes(batch.column("email").to_pylist()))
         return rows
     except RecursionError:
         pass  # the error would carry the record along
     raise _too_deep()
 
 
-def _quarantined(rejected: Rejected, emails: EmailMode, erased: Erased) -> str:
+def _quarantined(rejected: Rejected, email_mode: EmailMode, erased: ErasureList) -> str:
     try:
-        record = emails.apply_to_json(erased.strike_record(rejected.record))
+        record = email_mode.apply_to_json(erased.redact_record(rejected.record))
         return json.dumps({"reason": rejected.reason, "record": record}) + "\n"
     except RecursionError:
         pass  # the error would carry the record along
@@ -175,14 +181,11 @@ def _quarantined(rejected: Rejected, emails: EmailMode, erased: Erased) -> str:
 
 
 def _too_deep() -> RequestFailed:
-    """Describe what only the decoder, on a stack of its own, could go deep enough to read."""
-    return broken("a record is nested too deep to be written")
+    """Return the error for nesting that only the decoder's own threads can read."""
+    return broken("a record is nested too deeply to be written")
 
 
-def _verify(staged: Staged, received: int, schema: pa.Schema) -> None:
-    """Read the footer of the finished file back, and make sure that no record went astray."""
-    footer = pq.ParquetFile(staged.file)
-    if footer.metadata.num_rows != staged.rows or footer.schema_arrow != schema:
-        raise OSError(f"{staged.rows} rows were written, and the file does not hold them")
-    if received != staged.rows + staged.rejected + staged.after_cutoff:
-        raise RuntimeError("a record was neither landed nor rejected nor cut off")
+def _iso(microseconds: int | None) -> str | None:
+    if microseconds is None:
+        return None
+    return iso_utc(_EPOCH + timedelta(microseconds=microseconds))

@@ -1,4 +1,4 @@
-"""What receipts say at a glance: landed today or not, and how the list has changed."""
+"""Receipts at a glance: whether today was landed, and how the list has changed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from mailpartner_provider.lake.names import day_of
-from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, read_utc
+from mailpartner_provider.days import day_of, parse_utc
+from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
 
 LANDED, DUE, LATE = "landed", "due", "late"
 
@@ -32,10 +32,10 @@ class Landing(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """One destination, as the user wrote it and as URI: the verdict, and its landings.
+    """One destination, as the user wrote it and as a URI: its state, and its landings.
 
-    The state is ``landed`` today, or ``due``: yesterday was the last, or ``late``. The newest
-    landing comes first.
+    The state is ``landed`` (today), ``due`` (last landed yesterday) or ``late``. The newest landing
+    comes first.
     """
 
     destination: str
@@ -48,14 +48,14 @@ class Overview(NamedTuple):
 def overview_of(
     destination: str,
     uri: str,
-    receipts: Sequence[Receipt],
+    receipts: Sequence[SnapshotReceipt],
     changes: Mapping[str, ChangesReceipt],
     now: datetime,
 ) -> Overview:
-    """Look at the receipts of a destination.
+    """Summarise the receipts of a destination.
 
     :param receipts: the newest first
-    :param changes: receipts of changes, by the URI of the snapshot whose changes they tell
+    :param changes: receipts of changes, by the URI of their current snapshot
     """
     if not receipts:
         return Overview(destination, uri, LATE, "Nothing landed yet", [])
@@ -72,20 +72,20 @@ def _verdict(last: date, today: date, zone: ZoneInfo) -> tuple[str, str]:
         return LANDED, f"Landed today, {written}"
     ago = "yesterday" if days == 1 else f"{days} days ago"
     state = DUE if days == 1 else LATE
-    return state, f"Not landed today, {written} in {zone.key}; the last is of {ago}"
+    return state, f"Not landed today, {written} in {zone.key}; the last landing was {ago}"
 
 
-def _landing(receipt: Receipt, changes: ChangesReceipt | None) -> Landing:
+def _landing(receipt: SnapshotReceipt, changes: ChangesReceipt | None) -> Landing:
     before = receipt.previous_rows
     compared = changes if changes and changes.previous_snapshot_date else None
     return Landing(
-        day=date.fromisoformat(receipt.snapshot_date),
+        day=receipt.day,
         status=receipt.status,
         rows=receipt.rows,
         net=None if before is None else receipt.rows - before,
         added=compared.added if compared else None,
         removed=compared.removed if compared else None,
         rejected=receipt.rejected,
-        observed_at=read_utc(receipt.observed_at).astimezone(ZoneInfo(receipt.timezone)),
+        observed_at=parse_utc(receipt.observed_at).astimezone(ZoneInfo(receipt.timezone)),
         duration_seconds=receipt.duration_seconds,
     )

@@ -1,4 +1,4 @@
-"""The page that shows overviews: HTML with charts in it, and nothing to load."""
+"""The page of overviews: HTML with its charts inside, and nothing else to load."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from typing import NamedTuple
 
 import jinja2
 
-from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.ui.overview import Landing, Overview
 
 WIDTH, HEIGHT, BAR_WIDTH = 480, 120, 8
 
 
 class View(NamedTuple):
-    """What there is to show, and the Airflow variable that lists destinations.
+    """The content of the page, and the Airflow variable that lists destinations.
 
-    ``problems`` say why one of them is not shown, ``receipt`` is of the landing that was asked for,
-    and ``listed`` says how many landings of each destination to list.
+    ``problems`` are the reasons why destinations are not shown, ``receipt`` is of the requested
+    landing, and ``listed`` is the number of landings to list for each destination.
     """
 
     variable: str
     overviews: Sequence[Overview] = ()
     problems: Mapping[str, str] = MappingProxyType({})
-    receipt: Receipt | None = None
+    receipt: SnapshotReceipt | None = None
     listed: int | None = None
 
 
 class Bar(NamedTuple):
-    """A bar of a chart, and what it stands for."""
+    """A bar of a chart, and its description."""
 
     kind: str
     x: float
     y: float
     height: float
-    says: str
+    description: str
 
 
 class Chart(NamedTuple):
-    """The size of the list as a line, and who came and went as bars, in the units of an SVG.
+    """The size of the list as a line, additions and removals as bars, in the units of an SVG.
 
-    The line lies between ``low`` and ``high``; ``most`` is what the longest bar ``tells``.
+    The line lies between ``low`` and ``high``; the longest bar stands for ``most``. ``caption``
+    names the bars.
     """
 
     line: str
@@ -51,16 +52,16 @@ class Chart(NamedTuple):
     bars: Sequence[Bar]
     zero: float
     most: int
-    tells: str
+    caption: str
 
 
 def render(view: View) -> str:
-    """Write the page; whatever comes from a view is escaped."""
+    """Return the HTML of a page; everything from a view is escaped."""
     return _template().render(view._asdict())
 
 
 def chart_of(landings: Sequence[Landing]) -> Chart | None:
-    """Draw landings, the newest of which comes first; None while there are not two days."""
+    """Return the chart of landings, the newest of which comes first; None for fewer than two."""
     if len(landings) < 2:
         return None
     first, last = landings[-1].day, landings[0].day
@@ -68,38 +69,40 @@ def chart_of(landings: Sequence[Landing]) -> Chart | None:
     sizes = [landing.rows for landing in landings]
     low, high = min(sizes), max(sizes)
     points, bars = [], []
-    most_in, most_out = (max(counts) for counts in zip(*map(_moves, landings), strict=True))
-    a_move = HEIGHT / (most_in + most_out or 1)
-    zero = most_in * a_move
+    most_added, most_removed = (max(counts) for counts in zip(*map(_counts, landings), strict=True))
+    a_move = HEIGHT / (most_added + most_removed or 1)
+    zero = most_added * a_move
     for landing in reversed(landings):
         x = (landing.day - first).days * a_day
         y = HEIGHT * (high - landing.rows) / (high - low or 1)
         points.append(f"{x + BAR_WIDTH / 2:.1f},{y:.1f}")
-        come, gone = (count * a_move for count in _moves(landing))
-        says = f"{landing.day}: {_said(landing)}"
-        bars.append(Bar("come", round(x, 1), round(zero - come, 1), round(come, 1), says))
-        bars.append(Bar("gone", round(x, 1), round(zero, 1), round(gone, 1), says))
+        added, removed = (count * a_move for count in _counts(landing))
+        description = f"{landing.day}: {_describe(landing)}"
+        bars.append(Bar("added", round(x, 1), round(zero - added, 1), round(added, 1), description))
+        bars.append(Bar("removed", round(x, 1), round(zero, 1), round(removed, 1), description))
     compared = any(landing.added is not None for landing in landings)
-    tells = "Added and removed" if compared else "Net change"
-    return Chart(" ".join(points), low, high, bars, round(zero, 1), max(most_in, most_out), tells)
+    caption = "Added and removed" if compared else "Net change"
+    return Chart(
+        " ".join(points), low, high, bars, round(zero, 1), max(most_added, most_removed), caption
+    )
 
 
 def signed(count: int | None) -> str:
-    """Write a difference with its sign, or that it is not known."""
+    """Return a difference with its sign; a dash when it is unknown."""
     if not count:
         return "–" if count is None else "0"
     return f"{count:+,}".replace("-", "−")
 
 
-def _moves(landing: Landing) -> tuple[int, int]:
-    """Count who came and who went; where only the difference is known, one of them is 0."""
+def _counts(landing: Landing) -> tuple[int, int]:
+    """Return how many were added and removed; if only the difference is known, one of them is 0."""
     if landing.added is not None and landing.removed is not None:
         return landing.added, landing.removed
     net = landing.net or 0
     return max(net, 0), max(-net, 0)
 
 
-def _said(landing: Landing) -> str:
+def _describe(landing: Landing) -> str:
     if landing.added is not None:
         return f"{landing.added:,} added, {landing.removed:,} removed"
     return signed(landing.net)

@@ -1,6 +1,6 @@
 """The page "Mail Partner" in the web interface of Airflow 3: what was landed, from receipts only.
 
-Airflow loads this module in all of its processes, so whatever is heavy waits for the first request.
+Airflow loads this module in all of its processes; heavy modules wait for the first request.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timezone
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
@@ -21,7 +22,7 @@ from mailpartner_provider.operators.links import PREFIX, page_path
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt
+    from mailpartner_provider.lake.receipts import Receipt
     from mailpartner_provider.lake.storage import Destination
     from mailpartner_provider.ui.page import View
 
@@ -33,12 +34,12 @@ READERS = 8
 
 
 async def serve(scope: Any, receive: Any, send: Any) -> None:
-    """Answer requests, as an ASGI application that is made for the first of them."""
+    """Answer requests, as an ASGI application that is created at the first of them."""
     await _application()(scope, receive, send)
 
 
 class MailPartnerPlugin(AirflowPlugin):
-    """Puts the page into the menu Browse; Airflow 2 has no place for it."""
+    """Adds the page to the menu Browse; Airflow 2 has no place for it."""
 
     name = "mailpartner"
     fastapi_apps = [{"app": serve, "url_prefix": PREFIX, "name": HOOK_NAME}]
@@ -55,7 +56,7 @@ class MailPartnerPlugin(AirflowPlugin):
 
 @cache
 def _application() -> FastAPI:
-    """Make an application of one page, for whom Airflow lets see assets, as their events do."""
+    """Return an application of one page, for everybody whom Airflow allows to see assets."""
     from airflow.api_fastapi.core_api.security import requires_access_asset
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
@@ -79,7 +80,7 @@ class _Read(NamedTuple):
     """A destination and its last receipts."""
 
     destination: Destination
-    receipts: list[Receipt | ChangesReceipt]
+    receipts: list[Receipt]
 
     @property
     def uri(self) -> str:
@@ -87,40 +88,44 @@ class _Read(NamedTuple):
 
 
 def _view(uri: str, day: date | None, now: datetime) -> View:
-    """Read what there is to show: of all destinations, or of the one in which a URI lies."""
-    from mailpartner_provider.lake.history import standing_receipt
-    from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt
+    """Read what the page shows: all destinations, or the one that contains a URI."""
+    from mailpartner_provider.lake.history import receipt_of
+    from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
     from mailpartner_provider.ui.overview import overview_of
     from mailpartner_provider.ui.page import View
 
     names = _destinations()
     if names is None:
-        return View(VARIABLE, problems={VARIABLE: "It is no JSON list of destinations"})
+        return View(VARIABLE, problems={VARIABLE: "It is not a JSON list of destinations"})
     with ThreadPoolExecutor(READERS) as readers:
         reading = {name: readers.submit(_read, name) for name in names}
-    problems = {name: _why(name, error) for name in names if (error := reading[name].exception())}
+    problems = {
+        name: _reason(name, error) for name in names if (error := reading[name].exception())
+    }
     found = {name: reading[name].result() for name in names if name not in problems}
     receipts = [receipt for read in found.values() for receipt in read.receipts]
     changes = {each.source_uri: each for each in receipts if isinstance(each, ChangesReceipt)}
-    asked = None
+    requested = None
     if uri:
         found = {name: read for name, read in found.items() if f"{uri}/".startswith(f"{read.uri}/")}
         unlisted = {uri: f"It is not listed in the variable {VARIABLE}"}
         problems = {} if found else unlisted | problems
         if day:
-            standing = (standing_receipt(read.destination, day) for read in found.values())
-            asked = next(filter(None, standing), None)
+            existing = (
+                receipt_of(read.destination, day, SnapshotReceipt) for read in found.values()
+            )
+            requested = next(filter(None, existing), None)
     overviews = [
         overview_of(name, read.uri, snapshots, changes, now)
         for name, read in found.items()
-        if (snapshots := [each for each in read.receipts if isinstance(each, Receipt)])
+        if (snapshots := [each for each in read.receipts if isinstance(each, SnapshotReceipt)])
         or not read.receipts
     ]
-    return View(VARIABLE, overviews, problems, asked, listed=DAYS if uri else DAYS_IN_BRIEF)
+    return View(VARIABLE, overviews, problems, requested, listed=DAYS if uri else DAYS_IN_BRIEF)
 
 
 def _destinations() -> list[str] | None:
-    """Read the variable; None when it says something else than destinations."""
+    """Read the variable; None when it is not a list of texts."""
     from airflow.providers.common.compat.sdk import Variable
 
     try:
@@ -132,15 +137,16 @@ def _destinations() -> list[str] | None:
 
 
 def _read(name: str) -> _Read:
-    from mailpartner_provider.lake.history import newest_receipts
-    from mailpartner_provider.operators.arguments import open_destination
+    from mailpartner_provider.hooks.storage import open_destination
+    from mailpartner_provider.lake.history import receipts
+    from mailpartner_provider.lake.receipts import Receipt
 
     destination = open_destination(name)
-    return _Read(destination, newest_receipts(destination, DAYS))
+    return _Read(destination, list(islice(receipts(destination, Receipt), DAYS)))
 
 
-def _why(name: str, error: BaseException) -> str:
-    """Say why a destination is not shown; errors that are not ours may say too much."""
+def _reason(name: str, error: BaseException) -> str:
+    """Return why a destination is not shown; errors of others may contain too much."""
     log.warning("Cannot show %s: %s", name, type(error).__name__)
     known = isinstance(error, MailPartnerError | OSError)
     return str(error) if known else f"It cannot be opened ({type(error).__name__})"

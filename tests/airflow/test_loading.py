@@ -15,8 +15,7 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
-from mailpartner_provider.privacy.hashing import EmailMode
-from mailpartner_provider.snapshots.staging import snapshot_schema
+from mailpartner_provider.schemas import snapshot_schema
 from tests.support.api import THREE
 from tests.support.dags import dag_of
 from tests.support.days import days_ago, midnight, today, yesterday
@@ -27,7 +26,7 @@ from tests.support.runs import load, run_by_scheduler
 LOADING = sorted(file.stem for file in EXAMPLES.glob("mailpartner_load_*.py"))
 NIGHTLY = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
 S3 = "s3://aws_default@lake/mailpartner/unsubscribes"
-SNAPSHOT = snapshot_schema(EmailMode())
+SNAPSHOT = snapshot_schema()
 UTC = timezone.utc
 PEOPLE = [
     (19, "anne@example.com", datetime(2015, 7, 20, 8, 19, 45, tzinfo=UTC)),

@@ -192,7 +192,7 @@ class TestPage:
 
         answer = server.get(PAGE, headers=bearing(token("VIEWER")))
 
-        assert "It is no JSON list of destinations" in answer.text
+        assert "It is not a JSON list of destinations" in answer.text
 
     def test_empty(self, see):
         """Without a variable the page says how to set it."""

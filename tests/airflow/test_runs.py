@@ -66,7 +66,10 @@ class TestDay:
 
         assert {"land": "success"} == run.states
         assert [str(day)] == days_in(lake)
-        assert f"Landing {day}, from the run's data_interval_end, in Europe/Paris" in log()
+        assert (
+            f"Landing the snapshot of {day} (from the run's data_interval_end, in Europe/Paris)"
+            in log()
+        )
 
     def test_by_hand(self, lake):
         """A run by hand lands the day of the logical date that it was given."""
@@ -87,7 +90,10 @@ class TestDay:
 
         assert run.dag_run.logical_date is None
         assert [str(days_ago(5))] == days_in(lake)
-        assert f"Landing {days_ago(5)}, from the run's run_after, in Europe/Paris" in log()
+        assert (
+            f"Landing the snapshot of {days_ago(5)} (from the run's run_after, in Europe/Paris)"
+            in log()
+        )
 
     def test_argument(self, lake):
         """The argument snapshot_date, once its template is rendered, outweighs the run."""
@@ -247,9 +253,11 @@ class TestEnd:
 
         assert {"land": "failed"} == run.states
         assert (1, 1) == (run.tasks["land"].try_number, len(api.asked))
-        said = "Refused, and trying again will not help: unsubscribe/list: refused with code 10; "
-        mend = "the API key is wrong: correct the connection's API key"
-        assert said + mend in log()
+        cause = (
+            "connection mailpartner_default: the API key is wrong: correct it (code 10, HTTP 403"
+        )
+        assert cause in log()
+        assert "the API says: Clé API incorrecte. Airflow will not retry" in log()
 
     def test_failed(self, api, lake):
         """A failed run uses its retries."""
@@ -321,7 +329,7 @@ class TestNothingPersonal:
         said = log().encode()
 
         assert pulled[0]["sha256"].encode() in kept
-        assert b"Refused, and trying again will not help" in said
+        assert b"Airflow will not retry" in said
         for text in (kept, said):
             assert b"@example.com" not in text.lower()
             for form in key_forms(api.key):

@@ -11,11 +11,9 @@ import sys
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from mailpartner_provider.changes.landing import changes_schema
-from mailpartner_provider.operators.lineage import data_set
+from mailpartner_provider.operators.telemetry import dataset_name
 from mailpartner_provider.privacy.hashing import EmailMode
-from mailpartner_provider.snapshots.splitting import created_schema
-from mailpartner_provider.snapshots.staging import snapshot_schema
+from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
 from tests import LINEAGE
 from tests.support.api import THREE
 from tests.support.changes import comparing
@@ -25,7 +23,7 @@ from tests.support.landing import land, operator
 from tests.support.project import README
 from tests.support.runs import run_by_hand
 
-SNAPSHOT = snapshot_schema(EmailMode())
+SNAPSHOT = snapshot_schema()
 
 
 def told(task_id: str, *tasks) -> dict:
@@ -71,7 +69,7 @@ class TestLineage:
         """The columns are those of the layout and of the mode for addresses."""
         event = told("land", operator(lake, partition_by="created", email_mode="sha256"))
 
-        assert described(created_schema(EmailMode("sha256"))) == columns(event)
+        assert described(created_schema(EmailMode("sha256").column)) == columns(event)
         assert str(lake) == event["outputs"][0]["name"]
 
     def test_changes(self, api, lake, feed):
@@ -109,7 +107,7 @@ class TestLineage:
     )
     def test_names(self, uri, expected):
         """Namespaces and names are those of OpenLineage's convention."""
-        assert expected == data_set(uri)
+        assert expected == dataset_name(uri)
 
 
 LAND = """

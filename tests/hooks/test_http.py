@@ -18,7 +18,7 @@ import trustme
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.errors import LandingStopped, RequestFailed, RequestRefused
-from mailpartner_provider.hooks import http
+from mailpartner_provider.hooks import download
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
@@ -308,7 +308,7 @@ class TestLimits:
     def test_longest_answer(self, api, lake, monkeypatch, what, limit):
         """An answer without end is refused at the stated limit, in memory that does not grow; it
         is not asked for again, and nothing was published."""
-        monkeypatch.setattr(http, "MAX_ANSWER_BYTES", limit)
+        monkeypatch.setattr(download, "MAX_ANSWER_BYTES", limit)
         api.script(ENDLESS[what])
         tracemalloc.start()
 

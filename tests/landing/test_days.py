@@ -19,7 +19,10 @@ class TestRule3DayOfTheRun:
         """The log names the source of the day that won."""
         operator(lake, snapshot_date=None).execute({"logical_date": self.noon})
 
-        assert "Landing 2026-03-01, from the run's logical_date, in Europe/Paris" in log()
+        assert (
+            "Landing the snapshot of 2026-03-01 (from the run's logical_date, in Europe/Paris)"
+            in log()
+        )
 
     def test_future(self, api, lake):
         """A day in the future fails."""

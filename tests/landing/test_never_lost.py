@@ -97,14 +97,14 @@ class TestRule2Reconciled:
         api.script(Answer(listing(THREE, nbData=2)))
 
         assert (2, 3) == (land(lake)["declared"], lake.receipt()["rows"])
-        assert "declared 2 records and held 3" in log()
+        assert "declares 2 records and holds 3" in log()
 
     def test_undeclared(self, api, lake, log):
         """nbData absent is a warning."""
         api.script(Answer({"success": True, "data": THREE}))
 
         assert land(lake)["declared"] is None
-        assert "declared no count (nbData): nothing says that it is whole" in log()
+        assert "declares no count (nbData)" in log()
 
 
 class TestRule8Duplicates:

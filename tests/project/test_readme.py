@@ -17,10 +17,9 @@ import pytest
 
 from mailpartner_provider.get_provider_info import CONN_FIELDS
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
-from mailpartner_provider.privacy.hashing import EmailMode
-from mailpartner_provider.snapshots.staging import snapshot_schema
+from mailpartner_provider.schemas import snapshot_schema
 from tests.support.api import THREE
 from tests.support.days import today, yesterday
 from tests.support.lake import files
@@ -197,8 +196,8 @@ def test_arguments_table():
 def test_columns_and_receipt(two_days):
     """The columns stand in their order, and every member of a receipt is described."""
     described = list(table("What lands"))
-    columns = snapshot_schema(EmailMode()).names
-    members = [field.name for field in dataclasses.fields(Receipt)]
+    columns = snapshot_schema().names
+    members = [field.name for field in dataclasses.fields(SnapshotReceipt)]
 
     assert columns == described[: len(columns)]
     assert sorted({*columns, *members}) == sorted(described)

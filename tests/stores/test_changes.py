@@ -102,7 +102,7 @@ class TestS3:
         name = f"unsubscribes/dt={yesterday()}/part-00000.parquet"
         two_days[name] = bytes(len(two_days[name]))
 
-        with pytest.raises(BadData, match="is not the file that its receipt names"):
+        with pytest.raises(BadData, match="does not match its receipt"):
             compare(self.source, self.destination)
 
     def test_into_the_source(self, two_days):

@@ -73,7 +73,7 @@ class TestPromises:
         publish(destination, "_receipts/dt=2026-11-22.json", b"new")
 
         assert b"new" == destination.read("_receipts/dt=2026-11-22.json")
-        assert ["dt=2026-11-22.json"] == destination.names("_receipts")
+        assert ["dt=2026-11-22.json"] == destination.list_folder("_receipts")
 
     def test_not_in_place(self, tmp_path):
         """Who has opened the old file reads it to its end."""
@@ -88,7 +88,7 @@ class TestPromises:
     def test_nothing_there(self, destination):
         """What does not exist is read as None, listed as empty, and removed without a word."""
         assert destination.read("_receipts/dt=2026-11-22.json") is None
-        assert [] == destination.names("_receipts")
+        assert [] == destination.list_folder("_receipts")
         destination.remove("_rejected/dt=2026-11-22.jsonl")
 
     def test_empty_file(self, destination):
@@ -103,7 +103,7 @@ class TestPromises:
         for name in ("a/2", "a/1", "a/b/3", "c/4"):
             publish(destination, name, b"x")
 
-        assert ["1", "2", "b"] == destination.names("a")
+        assert ["1", "2", "b"] == destination.list_folder("a")
 
     def test_sizes(self, destination):
         """The files in the folders that begin so are listed with their sizes, as they are now."""
@@ -123,7 +123,7 @@ class TestPromises:
 
         destination.remove("a/1")
 
-        assert ["2"] == destination.names("a")
+        assert ["2"] == destination.list_folder("a")
         assert destination.read("a/1") is None
 
     def test_fetched(self, destination, tmp_path):
@@ -301,7 +301,7 @@ class TestErrors:
             ("read", lambda place, file: place.fetch("a/1", file)),
             ("write", lambda place, file: place.publish(file, "a/1")),
             ("remove", lambda place, file: place.remove("a/1")),
-            ("list", lambda place, file: place.names("a")),
+            ("list", lambda place, file: place.list_folder("a")),
         ],
     )
     def test_named(self, kind, blocked, tmp_path, verb, act):

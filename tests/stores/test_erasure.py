@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mailpartner_provider.operators.arguments import open_destination
+from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.privacy.erasure import erase
 from tests.support.bucket import Request, refusing
 from tests.support.days import today, yesterday

@@ -182,7 +182,7 @@ class TestAllOrNothing:
         why = str(caught.value)
         assert why.startswith("cannot write s3://no-such-lake/unsubscribes/")
         assert why.endswith(": The specified bucket does not exist")
-        assert f"Not landed: {why}" in log()
+        assert why in log()
 
     def test_no_server(self, api, bucket, lake, monkeypatch):
         """A store that cannot be reached is named, and nothing is asked of the API."""
@@ -227,7 +227,7 @@ class TestHistory:
         before = dict(bucket)
         api.unsubscribes = []
 
-        with pytest.raises(BadData, match="0 unsubscribes where the snapshot of .* has 3"):
+        with pytest.raises(BadData, match="the list shrank from 3 to 0 since"):
             land(lake)
 
         assert before == dict(bucket)
@@ -237,7 +237,9 @@ class TestHistory:
         bucket[lake.receipt_path(yesterday())] = b""
 
         assert land(lake)["previous_rows"] is None
-        assert f"Passed over s3://lake/{ROOT}/_receipts/dt={yesterday()}.json" in log()
+        assert (
+            f"Ignoring unreadable receipt s3://lake/{ROOT}/_receipts/dt={yesterday()}.json" in log()
+        )
 
 
 class TestNothingStale:
@@ -258,15 +260,15 @@ class TestNothingStale:
         land(lake, days[0])
         api.unsubscribes = []
 
-        with pytest.raises(BadData, match=f"the snapshot of {days[0]}"):
+        with pytest.raises(BadData, match=f"since {days[0]}"):
             land(lake)
 
         bucket[new] = bucket[old].replace(str(days[0]).encode(), str(days[1]).encode())
-        with pytest.raises(BadData, match=f"the snapshot of {days[1]}"):
+        with pytest.raises(BadData, match=f"since {days[1]}"):
             land(lake)
 
         del bucket[new]
-        with pytest.raises(BadData, match=f"the snapshot of {days[0]}"):
+        with pytest.raises(BadData, match=f"since {days[0]}"):
             land(lake)
 
     def test_partition(self, api, bucket, lake):

@@ -6,7 +6,7 @@ from itertools import cycle, pairwise
 
 from hypothesis import strategies as st
 
-from mailpartner_provider.api.stream import BLOCK_BYTES
+from mailpartner_provider.api.source import BLOCK_BYTES
 from tests.support.oracle import LONG_AGO, SURELY_READ, TODAY, Case
 from tests.support.plain import (
     ANYTHING,

@@ -9,11 +9,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.lake.history import read_history
 from mailpartner_provider.lake.layouts import CREATED
-from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.snapshots import landing
+from mailpartner_provider.snapshots.landing import Limits, SnapshotRequest, land_snapshot
 from tests.support.api import THREE, listing
 from tests.support.days import PARIS, today
 from tests.support.lake import Lake
@@ -34,13 +33,11 @@ def land_created(destination: Any, day: date | None = None, **arguments: Any) ->
     return land(destination, day, partition_by="created", **arguments)
 
 
-def land_list(destination: Destination, records: Records) -> Receipt:
+def land_list(destination: Destination, records: Records) -> SnapshotReceipt:
     """Land a list by day of opt-out, without Airflow and the network."""
-    order = landing.Order(
-        today(), PARIS, destination, landing.Terms(max_shrink=None), partition_by=CREATED
-    )
-    history = read_history(destination, today(), CREATED)
-    return landing.land(stream_of(records), order, history, lambda _: None)
+    limits = Limits(max_shrink=None)
+    request = SnapshotRequest(today(), PARIS, destination, limits, partition_by=CREATED)
+    return land_snapshot(request, today(), lambda: stream_of(records), lambda _: None)
 
 
 def stream_of(records: Records) -> UnsubscribeStream:

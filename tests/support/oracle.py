@@ -26,17 +26,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import mailpartner_provider
-from mailpartner_provider.api import stream
+from mailpartner_provider.api import source as source_module
 from mailpartner_provider.api.blocks import Block, decode_exactly, decode_fast
-from mailpartner_provider.api.stream import BLOCK_BYTES, UnsubscribeStream
+from mailpartner_provider.api.source import BLOCK_BYTES
+from mailpartner_provider.api.stream import UnsubscribeStream
+from mailpartner_provider.days import day_of
 from mailpartner_provider.errors import MailPartnerError
-from mailpartner_provider.lake.history import read_history
 from mailpartner_provider.lake.names import partition_file, receipt_file, rejected_file
-from mailpartner_provider.lake.receipts import Receipt
+from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.lake.storage import LocalFolder
-from mailpartner_provider.privacy.hashing import EmailMode
-from mailpartner_provider.snapshots.landing import Order, Terms, land
-from mailpartner_provider.snapshots.staging import snapshot_schema
+from mailpartner_provider.schemas import snapshot_schema
+from mailpartner_provider.snapshots.landing import Limits, SnapshotRequest, land_snapshot
 from tests.support.days import PARIS
 from tests.support.lake import files
 from tests.support.plain import Pairs, alike, plain, plain_row, read_plainly, same_row
@@ -46,7 +46,7 @@ TODAY, LONG_AGO = date(2026, 11, 22), date(2003, 6, 15)
 #: What is nested less deep than this is read, however deep the stack of the caller is.
 SURELY_READ = 300
 
-_LENIENT = Terms(max_rejected=sys.maxsize, max_shrink=None)
+_LENIENT = Limits(max_rejected=sys.maxsize, max_shrink=None)
 
 
 class Case(NamedTuple):
@@ -130,7 +130,7 @@ def assert_landed_right(case: Case, lake: Path):
     assert not any(receipt.changed for receipt in receipts[1:])
 
 
-def assert_published(case: Case, receipt: Receipt, before: dict, after: dict):
+def assert_published(case: Case, receipt: SnapshotReceipt, before: dict, after: dict):
     """Hold the destination against the answer: every record is in its place, and counted."""
     whole = read_whole(case.body)
     assert whole is not None, "a bad answer was published"
@@ -142,7 +142,7 @@ def assert_published(case: Case, receipt: Receipt, before: dict, after: dict):
     part, told, left = (name(case.day) for name in (partition_file, receipt_file, rejected_file))
 
     table = pq.read_table(BytesIO(after[part]))
-    assert snapshot_schema(EmailMode()) == table.schema
+    assert snapshot_schema() == table.schema
     assert len(rows) == table.num_rows
     for row, found in zip(rows, table.to_pylist(), strict=True):
         assert case.day == found.pop("snapshot_date")
@@ -180,13 +180,13 @@ def assert_rightly_raised(error: MailPartnerError, body: bytes):
         assert not [run for run in runs if run.encode() in body and run not in source()]
 
 
-def landed(case: Case, lake: Path) -> Receipt:
+def landed(case: Case, lake: Path) -> SnapshotReceipt:
     """Land an answer, on terms that no good one breaks."""
     reading = UnsubscribeStream(case.chunks, case.zone, observed_at=NOW)
-    destination = LocalFolder(lake)
-    order = Order(case.day, case.zone, destination, _LENIENT)
+    request = SnapshotRequest(case.day, case.zone, LocalFolder(lake), _LENIENT)
+    today = day_of(NOW, case.zone)
     with blocks_of(case.block_bytes):
-        return land(reading, order, read_history(destination, case.day), lambda _: None)
+        return land_snapshot(request, today, lambda: reading, lambda _: None)
 
 
 def read_whole(body: bytes):
@@ -249,7 +249,7 @@ def source() -> str:
 def blocks_of(size: int) -> Iterator[None]:
     """Have the stream cut blocks of another size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "BLOCK_BYTES", size)
+        patch.setattr(source_module, "BLOCK_BYTES", size)
         yield
 
 

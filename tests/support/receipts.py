@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt
+from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
 
-RECEIPT = Receipt(
+RECEIPT = SnapshotReceipt(
     snapshot_date="2026-11-22",
     status="live",
     uri="file:///lake/unsubscribes/dt=2026-11-22/part-00000.parquet",

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider.lake.receipts import Receipt
-from mailpartner_provider.lake.storage import digest
+from mailpartner_provider.lake.receipts import SnapshotReceipt
+from mailpartner_provider.lake.scratch import digest
 from tests.support.receipts import RECEIPT
 
 COLUMNS = pa.schema(
@@ -29,7 +29,7 @@ COLUMNS = pa.schema(
 
 def put_snapshot(
     folder: Path, day: date, records: Iterable[tuple], columns: pa.Schema = COLUMNS, **members: Any
-) -> Receipt:
+) -> SnapshotReceipt:
     """Put a snapshot into a folder.
 
     :param records: the columns but ``snapshot_date``, in their order
@@ -43,7 +43,7 @@ def put_snapshot(
     return put_table(folder, day, pa.Table.from_arrays(arrays, schema=columns), **members)
 
 
-def put_table(folder: Path, day: date, snapshot: pa.Table, **members: Any) -> Receipt:
+def put_table(folder: Path, day: date, snapshot: pa.Table, **members: Any) -> SnapshotReceipt:
     """Put a snapshot, as a table, into a folder."""
     file = folder / f"dt={day}" / "part-00000.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ import tenacity
 from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from mailpartner_provider.hooks import http, mailpartner
+from mailpartner_provider.hooks import download, retrying
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
@@ -240,8 +240,8 @@ def shown(error: BaseException) -> Iterator[str]:
 def api(mailpartner_api, monkeypatch):
     """The API with people who are marked; whoever tries again does so at once."""
     mailpartner_api.unsubscribes = PEOPLE
-    monkeypatch.setattr(mailpartner, "_backoff", tenacity.wait_none())
-    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 2**23)
+    monkeypatch.setattr(retrying, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr(download, "MAX_ANSWER_BYTES", 2**23)
     once = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
     gone = {"conn_type": "aws", "login": "me", "password": SECRET, "extra": once}
     monkeypatch.setenv("AIRFLOW_CONN_GONE", json.dumps(gone))

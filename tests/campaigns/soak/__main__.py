@@ -123,7 +123,9 @@ def soak(landings: int, seed: int) -> Tally:
             compare(rows, _landed(stores[destination], day), tally)
         _check_names(stores, expected, tally)
         log = (Path(folder) / "log").read_text(errors="replace")
-        assert f"Landing {FIRST_DAY}, from the argument" in log, "nothing was logged"
+        assert f"Landing the snapshot of {FIRST_DAY} (from the argument" in log, (
+            "nothing was logged"
+        )
         tally.leaked = leaks(log, api.key)
         tally.leaked += leaks(_receipts(stores), api.key)
         left = list((Path(folder) / "tmp").glob(".mailpartner-landing-*"))

@@ -93,7 +93,9 @@ def test_log(page, account, picture):
 
     log = page.get_by_role("code").filter(has_text="10000 unsubscribes")
     expect(log.first).to_be_visible()
-    expect(page.get_by_text(f"Landing {today()}, from the run's").first).to_be_visible()
+    expect(
+        page.get_by_text(f"Landing the snapshot of {today()} (from the run's").first
+    ).to_be_visible()
     picture("log")
     assert account.key not in page.content()
 

@@ -136,7 +136,7 @@ class TestLanding:
     def test_terms(self, api, lake):
         """Quarantine and the guards are as ever."""
         api.unsubscribes = [*FIVE, {"id": 1}]
-        with pytest.raises(BadData, match="max_rejected is 0"):
+        with pytest.raises(BadData, match=r"raise max_rejected \(0\)"):
             land_created(lake)
         assert not lake.exists()
 

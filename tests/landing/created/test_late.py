@@ -58,7 +58,7 @@ class TestLate:
         (lake / INDEX).write_text("{}")
 
         assert 3 == land_created(lake, yesterday())["partitions_written"]
-        assert "landing anew" in log()
+        assert "landing it again" in log()
 
     def test_history(self, api, lake):
         """The receipt names the list of an earlier day."""
@@ -77,7 +77,7 @@ class TestMixedLayouts:
         before, asked = lake.files(), len(api.asked)
         (other,) = {"snapshot", "created"} - {layout}
 
-        with pytest.raises(AirflowFailException, match=f"partition_by: .* is one of '{layout}'"):
+        with pytest.raises(AirflowFailException, match=f"partition_by: .* is of '{layout}'"):
             land(lake, days_ago(days), partition_by=other)
 
         assert before == lake.files()
@@ -89,7 +89,9 @@ class TestMixedLayouts:
         lake.receipt_path().unlink()
         before = lake.files()
 
-        with pytest.raises(AirflowFailException, match="destination: dt=.* land it elsewhere"):
+        with pytest.raises(
+            AirflowFailException, match="destination: .*dt=.* choose another folder"
+        ):
             land_created(lake)
 
         assert before == lake.files()

@@ -10,10 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailpartner_provider.errors import LandingStopped
-from mailpartner_provider.lake.history import read_history
 from mailpartner_provider.lake.layouts import CREATED, INDEX
 from mailpartner_provider.lake.storage import LocalFolder
-from mailpartner_provider.snapshots import landing
+from mailpartner_provider.snapshots.landing import SnapshotRequest, land_snapshot
 from tests.support.created import (
     FIVE,
     by_day,
@@ -70,15 +69,14 @@ class TestMended:
         land_list(destination, FIVE)
         before = lake.files()
         second = [{**each, "email": "new@example.com"} for each in FIVE]
-        order = landing.Order(today(), PARIS, destination, partition_by=CREATED)
-        history = read_history(destination, today(), CREATED)
+        request = SnapshotRequest(today(), PARIS, destination, partition_by=CREATED)
 
         def heartbeat(_):
             if before[first] != lake.files()[first]:
-                raise LandingStopped
+                raise LandingStopped("stopped")
 
         with pytest.raises(LandingStopped):
-            landing.land(stream_of(second), order, history, heartbeat)
+            land_snapshot(request, today(), lambda: stream_of(second), heartbeat)
 
         differing = {name for name, each in lake.files().items() if before.get(name) != each}
         assert {INDEX, first} == differing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailpartner_provider.changes.diff import Comparison
-from mailpartner_provider.changes.landing import Order, land_changes
+from mailpartner_provider.changes.landing import ChangesRequest, land_changes
 from mailpartner_provider.errors import RequestFailed
 from mailpartner_provider.lake.storage import LocalFolder
 from tests.support.changes import compare
@@ -52,14 +52,14 @@ class TestChanges:
         """Changes that were being told while she was erased are not landed."""
 
         class Erasing(LocalFolder):
-            def alone(self):
+            def locked(self):
                 erased(two_days)
                 erased(feed)
-                return super().alone()
+                return super().locked()
 
-        order = Order(today(), LocalFolder(two_days.folder), Erasing(feed.folder))
+        request = ChangesRequest(today(), LocalFolder(two_days.folder), Erasing(feed.folder))
 
-        with pytest.raises(RequestFailed, match="erased meanwhile"):
-            land_changes(order, Comparison())
+        with pytest.raises(RequestFailed, match="somebody was erased"):
+            land_changes(request, Comparison())
 
         assert ["_erased.jsonl"] == list(feed.files())

@@ -107,4 +107,4 @@ class TestCommand:
         code, _, errors = run(lake, people=b"\n")
 
         assert (2, False) == (code, lake.exists())
-        assert "no address came by standard input" in errors
+        assert "standard input has no address" in errors

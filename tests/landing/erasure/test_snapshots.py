@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.lake.history import read_history
 from mailpartner_provider.lake.storage import LocalFolder
 from mailpartner_provider.privacy.erasure import erase
-from mailpartner_provider.snapshots.landing import Order
-from mailpartner_provider.snapshots.landing import land as land_stream
+from mailpartner_provider.snapshots.landing import SnapshotRequest, land_snapshot
 from tests.support.api import THREE, listing
 from tests.support.days import PARIS, today, yesterday
 from tests.support.erasing import (
@@ -192,8 +190,8 @@ class TestSnapshots:
 
 def land_list(lake, stream):
     answer = UnsubscribeStream([part.encode() for part in stream], PARIS, observed_at=now())
-    order = Order(today(), PARIS, LocalFolder(lake.folder))
-    return land_stream(answer, order, read_history(order.destination, today()), lambda _: None)
+    request = SnapshotRequest(today(), PARIS, LocalFolder(lake.folder))
+    return land_snapshot(request, today(), lambda: answer, lambda _: None)
 
 
 def now():

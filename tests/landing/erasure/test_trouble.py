@@ -10,10 +10,8 @@ import pytest
 
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.errors import BadData, RequestFailed
-from mailpartner_provider.lake.history import read_history
 from mailpartner_provider.lake.storage import LocalFolder
-from mailpartner_provider.snapshots.landing import Order
-from mailpartner_provider.snapshots.landing import land as land_stream
+from mailpartner_provider.snapshots.landing import SnapshotRequest, land_snapshot
 from tests.support.api import listing
 from tests.support.days import PARIS, today, yesterday
 from tests.support.erasing import (
@@ -73,14 +71,14 @@ class TestTrouble:
         api.unsubscribes = NINE
         land(lake)
         answer = UnsubscribeStream([json.dumps(listing(NINE)).encode()], PARIS, observed_at=now())
-        order = Order(today(), PARIS, LocalFolder(lake.folder))
+        request = SnapshotRequest(today(), PARIS, LocalFolder(lake.folder))
 
         def heartbeat(_):
             (lake / "_erased.jsonl").write_text('{"token": "x", "erased_at": "y"}\n')
 
         before = lake.files()
-        with pytest.raises(RequestFailed, match="erased meanwhile"):
-            land_stream(answer, order, read_history(order.destination, today()), heartbeat)
+        with pytest.raises(RequestFailed, match="somebody was erased"):
+            land_snapshot(request, today(), lambda: answer, heartbeat)
         assert before == {k: v for k, v in lake.files().items() if k != "_erased.jsonl"}
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"token": 1}', "null", "\ud800"])
@@ -90,7 +88,7 @@ class TestTrouble:
         before = two_days.files()
 
         for act in (lambda: land(two_days, max_rejected=2), lambda: erased(two_days)):
-            with pytest.raises(BadData, match=r"_erased.jsonl, .* cannot be read"):
+            with pytest.raises(BadData, match=r"_erased.jsonl is damaged: restore it"):
                 act()
         assert before == two_days.files()
 

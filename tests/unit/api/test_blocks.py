@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailpartner_provider.api.blocks import Block, decode_block, decode_exactly, decode_fast
-from mailpartner_provider.api.records import SCHEMA
+from mailpartner_provider.schemas import RECORD
 from tests.support.days import PARIS
 from tests.support.oracle import assert_ways_agree
 from tests.support.plain import (
@@ -307,7 +307,7 @@ def test_deep_nesting(member, usable):
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t"])
 def test_no_record(text):
     """A block without records has the schema and no rows."""
-    empty = Block(pa.RecordBatch.from_pylist([], SCHEMA), [], frozenset())
+    empty = Block(pa.RecordBatch.from_pylist([], RECORD), [], frozenset())
 
     assert (empty, empty) == both(text)
 
@@ -316,7 +316,7 @@ def test_schema():
     """The schema of both ways is the fixed one, nullability included."""
     fast, exact = both(USUAL)
 
-    assert SCHEMA == fast.batch.schema == exact.batch.schema
+    assert RECORD == fast.batch.schema == exact.batch.schema
 
 
 @pytest.mark.parametrize("space", SPACES)

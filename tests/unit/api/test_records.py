@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 
-from mailpartner_provider.api.records import Rejected, Unsubscribe, parse_json, read_record
+from mailpartner_provider.api.records import Rejected, Unsubscribe, read_record
+from mailpartner_provider.exact_json import parse_json
 from tests.support.days import PARIS
 from tests.support.plain import (
     EPOCH,

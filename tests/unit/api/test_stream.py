@@ -8,7 +8,8 @@ from itertools import chain
 import pytest
 from hypothesis import given, settings
 
-from mailpartner_provider.api.stream import BLOCK_BYTES, MAX_VALUE_BYTES, UnsubscribeStream
+from mailpartner_provider.api.source import BLOCK_BYTES, MAX_VALUE_BYTES
+from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.errors import BadData, RequestFailed, RequestRefused
 from tests.support.answers import (
     DAMAGED_ANSWERS,
@@ -215,7 +216,7 @@ class TestEnvelope:
     def test_broken(self, text):
         """What is no JSON object of distinct members is broken, in one chunk or in many."""
         for chunks in ([text.encode()], pieces(text.encode(), 1)):
-            with pytest.raises(RequestFailed, match="the answer is broken"):
+            with pytest.raises(RequestFailed, match="is broken"):
                 list(opened(chunks))
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"])
@@ -225,7 +226,7 @@ class TestEnvelope:
             answer = listing([{"id": 1, "email": "björn"}][len(members) :], **members)
             body = json.dumps(answer, ensure_ascii=False).encode(encoding)
 
-            with pytest.raises(RequestFailed, match="the answer is broken") as caught:
+            with pytest.raises(RequestFailed, match="is broken") as caught:
                 list(opened(body))
             assert_rightly_raised(caught.value, body)
 
@@ -278,10 +279,18 @@ class TestEnvelope:
     @pytest.mark.parametrize(
         ("members", "kind", "words"),
         [
-            ({"success": False, "code": 10, "message": "non"}, RequestRefused, "code 10; .*: non"),
-            ({"success": False, "code": 500}, RequestFailed, "failed with HTTP 200 and code 500"),
-            ({"code": "0200"}, RequestFailed, "failed with HTTP 200"),
-            ({"total": 3}, BadData, "carries total"),
+            (
+                {"success": False, "code": 10, "message": "non"},
+                RequestRefused,
+                "key is wrong: .*code 10.*: non",
+            ),
+            (
+                {"success": False, "code": 500},
+                RequestFailed,
+                "reported a failure .code 500, HTTP 200",
+            ),
+            ({"code": "0200"}, RequestFailed, "reported a failure .HTTP 200"),
+            ({"total": 3}, BadData, "has total"),
             ({"nbData": 4}, RequestFailed, "declares 4 records and holds 3"),
             ({"nbData": "three"}, RequestFailed, "nbData is not a count"),
             ({"data": None}, RequestFailed, "has no list of records"),

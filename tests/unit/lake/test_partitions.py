@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpartner_provider.days import day_of, end_of_day, resolve_snapshot_date
 from mailpartner_provider.lake.names import (
     day_in_name,
-    day_of,
-    end_of_day,
     partition_file,
     receipt_file,
     rejected_file,
-    resolve_snapshot_date,
 )
 from tests.support.days import PARIS
 from tests.support.plain import STEADY
@@ -110,7 +108,7 @@ class TestDayOfTheRun:
     @pytest.mark.parametrize("run", [{}, dict.fromkeys(RUN)])
     def test_dateless(self, run):
         """A run without any date is an error that asks for one."""
-        with pytest.raises(ValueError, match="snapshot_date: the run has no date"):
+        with pytest.raises(ValueError, match="snapshot_date: this run has no date"):
             resolve_snapshot_date(None, run, PARIS)
 
     @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from mailpartner_provider.lake import parquet
 from mailpartner_provider.lake.names import partition_file
 from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.schemas import snapshot_schema
 from mailpartner_provider.snapshots import splitting
 from mailpartner_provider.snapshots.splitting import local_days, split_by_day
-from mailpartner_provider.snapshots.staging import snapshot_schema
 from tests.support.days import PARIS, today
 from tests.support.plain import EPOCH, STEADY
 
@@ -39,7 +39,7 @@ def staged(folder, instants):
         pa.nulls(len(instants), pa.string()),
     ]
     file = folder / "part.parquet"
-    pq.write_table(pa.Table.from_arrays(columns, schema=snapshot_schema(PLAIN)), file)
+    pq.write_table(pa.Table.from_arrays(columns, schema=snapshot_schema(PLAIN.column)), file)
     return file
 
 
@@ -106,7 +106,7 @@ class TestSplit:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parquet, "ROW_GROUP_ROWS", batch)
             patch.setattr(splitting, "ROW_GROUP_ROWS", batch)
-            files = split_by_day(file, PARIS, PLAIN)
+            files = split_by_day(file, PARIS, PLAIN.column)
 
         expected = {} if instants else {None: []}
         for number, at in enumerate(instants):
@@ -125,7 +125,7 @@ class TestSplit:
         name = partition_file(noon.date())
         for folder, instants in (("a", [noon, noon]), ("b", [noon, noon, None, EPOCH])):
             (tmp_path / folder).mkdir()
-            split_by_day(staged(tmp_path / folder, instants), PARIS, PLAIN)
+            split_by_day(staged(tmp_path / folder, instants), PARIS, PLAIN.column)
 
         alone, among = (tmp_path / each / "days" / "2026-07-01.parquet" for each in "ab")
         assert alone.read_bytes() == among.read_bytes()
@@ -133,7 +133,7 @@ class TestSplit:
 
     def test_columns(self, tmp_path):
         """The columns stand in the order of a snapshot's, the day in the fourth place."""
-        files = split_by_day(staged(tmp_path, [EPOCH]), PARIS, PLAIN)
+        files = split_by_day(staged(tmp_path, [EPOCH]), PARIS, PLAIN.column)
 
         names = pq.ParquetFile(files["dt=1970-01-01/part-00000.parquet"]).schema.names
         assert ["id", "email", "created_at", "created_date", "extra_fields"] == names

@@ -25,12 +25,13 @@ def look(*receipts, changes=(), now="2026-11-22T12:00:00"):
         (
             "2026-11-22T23:00:00",
             "due",
-            "Not landed today, Monday 23 November in Europe/Paris; the last is of yesterday",
+            "Not landed today, Monday 23 November in Europe/Paris; the last landing was yesterday",
         ),
         (
             "2026-11-23T23:00:00",
             "late",
-            "Not landed today, Tuesday 24 November in Europe/Paris; the last is of 2 days ago",
+            "Not landed today, Tuesday 24 November in Europe/Paris; "
+            "the last landing was 2 days ago",
         ),
     ],
 )

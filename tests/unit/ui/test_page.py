@@ -49,16 +49,21 @@ class TestChart:
         chart = chart_of(compared)
 
         drawn = [(bar.kind, bar.y, bar.height) for bar in chart.bars]
-        assert [("come", 0, 30), ("gone", 30, 0), ("come", 0, 30), ("gone", 30, 90)] == drawn
-        assert ("Added and removed", 3, 30) == (chart.tells, chart.most, chart.zero)
-        assert "2026-11-22: 1 added, 3 removed" == chart.bars[-1].says
+        assert [
+            ("added", 0, 30),
+            ("removed", 30, 0),
+            ("added", 0, 30),
+            ("removed", 30, 90),
+        ] == drawn
+        assert ("Added and removed", 3, 30) == (chart.caption, chart.most, chart.zero)
+        assert "2026-11-22: 1 added, 3 removed" == chart.bars[-1].description
 
     def test_net_bars(self):
         """Where changes are not landed, the bars are the differences."""
         chart = chart_of([landing(0, 9, net=-2), landing(1, 11)])
 
         assert [0, 0, 0, HEIGHT] == [bar.height for bar in chart.bars]
-        assert ("Net change", "2026-11-22: −2") == (chart.tells, chart.bars[-1].says)
+        assert ("Net change", "2026-11-22: −2") == (chart.caption, chart.bars[-1].description)
 
     def test_nothing_to_draw(self):
         """One day is no chart, and a list that does not change is a flat one."""

@@ -1,0 +1,41 @@
+"""Progress of a long download, logged every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailpartner_provider.api.stream import UnsubscribeStream
+
+
+class ProgressLog:
+    """Logs how much of a list has been received, at most once in so many seconds."""
+
+    def __init__(self, log: logging.Logger, seconds: float) -> None:
+        self._log = log
+        self._seconds = seconds
+        self._stream: UnsubscribeStream | None = None
+        self._last_logged = 0.0
+
+    def report(self, stream: UnsubscribeStream) -> None:
+        now = time.monotonic()
+        if stream is not self._stream:  # the first try, or another one
+            self._stream = stream
+            self._last_logged = now
+        if now - self._last_logged < self._seconds:
+            return
+        self._last_logged = now
+        rate = stream.received / stream.seconds
+        if stream.declared and stream.declared >= stream.received:
+            self._log.info(
+                "Received %d of %d declared records (%d %%), %d a second, %d s left",
+                stream.received,
+                stream.declared,
+                100 * stream.received // stream.declared,
+                rate,
+                (stream.declared - stream.received) / rate,
+            )
+        else:
+            self._log.info("Received %d records, %d a second", stream.received, rate)

@@ -1,0 +1,84 @@
+"""What OpenLineage and Airflow's metrics (StatsD, OpenTelemetry) receive about a landing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from airflow.providers.common.compat.sdk import Stats
+
+from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST
+from mailpartner_provider.days import parse_utc
+from mailpartner_provider.lake.layouts import CREATED
+from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, SnapshotReceipt
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+
+def lineage_of_snapshot(receipt: SnapshotReceipt, base_url: str) -> OperatorLineage:
+    """Return the lineage of a list: from the API into one partition, or all of ``created``."""
+    column = EmailMode(receipt.email_mode).column
+    is_created = receipt.partition_by == CREATED
+    columns = created_schema(column) if is_created else snapshot_schema(column)
+    return _lineage([f"{base_url}/{UNSUBSCRIBE_LIST}"], receipt, columns)
+
+
+def lineage_of_changes(receipt: ChangesReceipt) -> OperatorLineage:
+    """Return the lineage of changes: from two snapshots, or the very first, into a partition."""
+    sources = [uri for uri in (receipt.source_uri, receipt.previous_uri) if uri]
+    columns = changes_schema(snapshot_schema(EmailMode(receipt.email_mode).column))
+    return _lineage(sources, receipt, columns)
+
+
+def dataset_name(uri: str) -> tuple[str, str]:
+    """Return the namespace and the name of a URI in OpenLineage."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return "file", parts.path
+    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
+
+
+def send_metrics(receipt: SnapshotReceipt, duration: timedelta) -> None:
+    """Send the metrics of a landing, tagged with its ``dag_id``, ``task_id`` and ``conn_id``.
+
+    Gauges ``mailpartner.rows``, ``mailpartner.bytes``, ``mailpartner.rejected`` and
+    ``mailpartner.lag``, the seconds from the newest opt-out on the list to the answer; a timing,
+    ``mailpartner.duration``.
+    """
+    names = ("dag_id", "task_id", "conn_id")
+    tags = {name: tag for name in names if (tag := getattr(receipt, name))}
+    gauges: dict[str, float] = {
+        "rows": receipt.rows,
+        "bytes": receipt.bytes,
+        "rejected": receipt.rejected,
+    }
+    if receipt.max_created_at:
+        lag = parse_utc(receipt.observed_at) - parse_utc(receipt.max_created_at)
+        gauges["lag"] = lag.total_seconds()
+    for name, value in gauges.items():
+        Stats.gauge(f"mailpartner.{name}", value, tags=tags)
+    Stats.timing("mailpartner.duration", duration, tags=tags)
+
+
+def _lineage(sources: Sequence[str], receipt: Receipt, columns: pa.Schema) -> OperatorLineage:
+    from airflow.providers.common.compat.openlineage import facet
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    fields = [
+        facet.SchemaDatasetFacetFields(name=column.name, type=str(column.type))
+        for column in columns
+    ]
+    size = facet.OutputStatisticsOutputDatasetFacet(rowCount=receipt.rows, size=receipt.bytes)
+    output = facet.OutputDataset(
+        *dataset_name(receipt.uri),
+        facets={"schema": facet.SchemaDatasetFacet(fields=fields)},
+        outputFacets={"outputStatistics": size},
+    )
+    inputs = [facet.Dataset(*dataset_name(uri)) for uri in sources]
+    return OperatorLineage(inputs=inputs, outputs=[output])
