@@ -96,7 +96,7 @@ bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchma
 	$(RUN) -m benchmarks.run --write
 
 plots: $(VENV)/ready  ## draw the plots of docs/analytics.md again
-	@$(RUN) -m tests.campaigns.docs
+	@$(RUN) -m tests.project.docs
 
 constraints: .venv-uv/bin/uv  ## pin the newest versions that go together on each line of Airflow, and the lowest
 	$(MAKE) $(VERSIONS:%=constraints/airflow-%.txt) --always-make

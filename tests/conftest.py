@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import time
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
-import pyarrow.parquet as pq
 import pytest
 
-from mailpartner_provider.operators.unsubscribe_to_parquet import (
-    UnsubscribeToParquetOperator,
-)
-from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import StandIn
 from tests import HOME
+from tests.support.api import THREE, connect
+from tests.support.days import PARIS, midnight, tomorrow
+from tests.support.lake import BucketLake, Lake
 
-PARIS = ZoneInfo("Europe/Paris")
-TODAY = datetime.now(PARIS).date()
-YESTERDAY = TODAY - timedelta(days=1)
 
-#: Three people of three shapes: an ordinary one, one without a date, one of the repeated hour.
-THREE = [
-    {"id": 19, "email": "anne@example.com", "createdAt": "2015-07-20 10:19:45"},
-    {"id": 20, "email": "björn@example.com", "createdAt": None},
-    {"id": 9007199254740993, "email": "Carla@Example.com", "createdAt": "2025-10-26 02:30:00"},
-]
+@pytest.fixture(autouse=True)
+def within_a_day():
+    """Begin no test in the last minutes of a day in Paris: what is today would change under it."""
+    left = midnight(tomorrow()) - datetime.now(PARIS)
+    if left < timedelta(minutes=3):
+        time.sleep(left.total_seconds() + 1)
 
 
 @pytest.fixture
@@ -38,9 +32,23 @@ def api(mailpartner_api):
 
 
 @pytest.fixture
+def other_api(monkeypatch):
+    """The API with another account, which is empty, and a connection named other to it."""
+    with StandIn() as api:
+        connect(monkeypatch, api, conn_id="other")
+        yield api
+
+
+@pytest.fixture
 def lake(tmp_path):
     """A destination that does not exist yet."""
-    return tmp_path / "lake" / "unsubscribes"
+    return Lake(tmp_path / "lake" / "unsubscribes")
+
+
+@pytest.fixture
+def feed(tmp_path):
+    """A destination for changes that does not exist yet."""
+    return Lake(tmp_path / "lake" / "changes")
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +70,35 @@ def bucket(lake_bucket, monkeypatch):
     lake_bucket.clear()
     lake_bucket.asked.clear()
     return lake_bucket
+
+
+@pytest.fixture
+def bucket_lake(bucket):
+    """A destination in the bucket, empty."""
+    return BucketLake(bucket)
+
+
+@pytest.fixture(params=["lake", "bucket_lake"], ids=["folder", "bucket"])
+def store(request):
+    """A destination of each kind."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """A folder for temporary files that is this test's own."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """A server of processes that begin at once, started before temporary files lie elsewhere."""
+    from tests.support.processes import start_forks
+
+    start_forks()
 
 
 @pytest.fixture(scope="session")
@@ -86,51 +123,3 @@ def log(caplog, capfd):
         return "".join([*heard, caplog.text])
 
     return text
-
-
-def connect(monkeypatch, api: StandIn, *, conn_id: str = "mailpartner_default", **fields: Any):
-    """Give Airflow a connection to the API, by environment."""
-    connection = {**json.loads(api.connection), **fields}
-    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
-
-
-def operator(destination: Any, **arguments: Any) -> UnsubscribeToParquetOperator:
-    """Make the operator for today, unless told otherwise."""
-    arguments.setdefault("snapshot_date", TODAY.isoformat())
-    return UnsubscribeToParquetOperator(task_id="land", destination=str(destination), **arguments)
-
-
-def land(destination: Any, **arguments: Any) -> dict[str, Any]:
-    """Land the list as a task does; give the receipt."""
-    return operator(destination, **arguments).execute({})
-
-
-def rows(destination: Path, day=None) -> list[dict[str, Any]]:
-    """Read a partition back."""
-    day = day or TODAY
-    return pq.ParquetFile(destination / f"dt={day}" / "part-00000.parquet").read().to_pylist()
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Read everything below a folder, hidden files too."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def listing(data: Any, /, **members: Any) -> dict[str, Any]:
-    """Put records into a good envelope; members replace or add to it."""
-    return {"success": True, "code": 200, "nbData": len(data), "data": data, **members}
-
-
-def at_once(body: Any = b"", status: int = 200, **headers: str) -> Answer:
-    """Make an answer after which the next try comes without a wait."""
-    return Answer(body, status, {"Retry-After": "0", **headers})
-
-
-def cut_off(body: bytes) -> Answer:
-    """Make an answer whose connection closes before all of the declared body is there."""
-    headers = {"Retry-After": "0", "Content-Length": str(len(body) + 1000)}
-    return Answer(body, headers=headers, ending="cut")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,9 +12,10 @@ from airflow.models import DagRun
 from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
-from tests.conftest import TODAY, YESTERDAY, files, operator
-from tests.support.dags import NOON, Step, dag_of, midnight
+from tests.support.changes import comparing
+from tests.support.dags import Step, dag_of
+from tests.support.days import midnight, noon, today, yesterday
+from tests.support.landing import operator
 from tests.support.runs import AIRFLOW, PATIENCE_SECONDS, run_by_hand, run_by_scheduler
 from tests.support.snapshots import many, put_snapshot, put_table
 
@@ -27,9 +27,9 @@ from datetime import datetime, timezone
 from airflow.providers.common.compat.sdk import DAG
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 
-with DAG("told", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc)) as dag:
+with DAG("compared", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc)) as dag:
     UnsubscribeChangesOperator(
-        task_id="tell", source={source!r}, destination={destination!r}, snapshot_date={day!r}
+        task_id="compare", source={source!r}, destination={destination!r}, snapshot_date={day!r}
     )
 
 if __name__ == "__main__":
@@ -37,21 +37,15 @@ if __name__ == "__main__":
 """
 
 
-def telling(lake, feed, **arguments):
-    return UnsubscribeChangesOperator(
-        task_id="tell", source=str(lake), destination=str(feed), **arguments
-    )
-
-
-def test_after_the_landing(api, lake, tmp_path):
+def test_after_the_landing(api, lake, feed):
     """The task after the landing tells the changes of the same day, and hands its receipt on, by
     XCom and by the event of every outlet asset."""
-    feed, asset = tmp_path / "changes", Asset("lake://changes")
-    put_snapshot(lake, YESTERDAY, [(19, "anne@example.com", None, None)])
+    asset = Asset("lake://changes")
+    put_snapshot(lake, yesterday(), [(19, "anne@example.com", None, None)])
     pulled, extras = [], []
 
     def pull(context):
-        pulled.append(context["ti"].xcom_pull(task_ids="tell"))
+        pulled.append(context["ti"].xcom_pull(task_ids="compare"))
 
     def listen(context):
         name = f"triggering_{'dataset' if AIRFLOW < (3,) else 'asset'}_events"
@@ -60,51 +54,53 @@ def test_after_the_landing(api, lake, tmp_path):
     first, _ = run_by_scheduler(
         dag_of(
             operator(lake, snapshot_date=None),
-            telling(lake, feed, outlets=[asset]),
+            comparing(lake, feed, snapshot_date=None, outlets=[asset]),
             Step(task_id="hear", does=pull),
             schedule=CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris"),
-            due=midnight(TODAY),
+            due=midnight(today()),
         ),
         dag_of(Step(task_id="listen", does=listen), schedule=[asset]),
     )
 
-    receipt = json.loads(files(feed)[f"_receipts/dt={TODAY}.json"])
-    assert {"land": "success", "tell": "success", "hear": "success"} == first.states
+    receipt = feed.receipt()
+    assert {"land": "success", "compare": "success", "hear": "success"} == first.states
     assert [receipt] == pulled == extras
     assert (2, 1, 0) == (receipt["added"], receipt["changed_records"], receipt["removed"])
 
 
-def test_backdated(lake, tmp_path):
+def test_backdated(lake, feed):
     """The changes of a backdated snapshot are skipped, and what comes after them."""
-    put_snapshot(lake, TODAY, [], status="backdated")
+    put_snapshot(lake, today(), [], status="backdated")
 
-    run = run_by_hand(dag_of(telling(lake, tmp_path / "changes"), Step(task_id="next")), NOON)
+    run = run_by_hand(
+        dag_of(comparing(lake, feed, snapshot_date=None), Step(task_id="next")), noon()
+    )
 
-    assert {"tell": "skipped", "next": "skipped"} == run.states
+    assert {"compare": "skipped", "next": "skipped"} == run.states
 
 
 def test_wrong_argument(lake, tmp_path):
     """A wrong argument fails at once, however many retries there are."""
-    put_snapshot(lake, TODAY, [])
+    put_snapshot(lake, today(), [])
 
-    run = run_by_hand(dag_of(telling(lake, lake, retries=3)), NOON)
+    run = run_by_hand(dag_of(comparing(lake, lake, snapshot_date=None, retries=3)), noon())
 
-    assert {"tell": "failed"} == run.states
-    assert 1 == run.tasks["tell"].try_number
+    assert {"compare": "failed"} == run.states
+    assert 1 == run.tasks["compare"].try_number
 
 
-def test_sigterm(lake, tmp_path, monkeypatch):
+def test_sigterm(lake, feed, tmp_path, monkeypatch):
     """SIGTERM to the process of a task ends it soon, not in success; nothing is published, and
     scratch files are gone."""
-    put_table(lake, TODAY, many(4_000_000, TODAY))
-    feed, dags = tmp_path / "changes", tmp_path / "dags"
+    put_table(lake, today(), many(4_000_000, today()))
+    dags = tmp_path / "dags"
     dags.mkdir()
-    day = str(TODAY)
+    day = str(today())
     code = DAG_FILE.format(source=str(lake), destination=str(feed), day=day)
-    (dags / "told.py").write_text(code)
+    (dags / "compared.py").write_text(code)
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dags))
 
-    with subprocess.Popen([sys.executable, dags / "told.py"]) as process:
+    with subprocess.Popen([sys.executable, dags / "compared.py"]) as process:
         try:
             while not list(feed.glob(".mailpartner-landing-*/duckdb")):
                 assert process.poll() is None
@@ -114,6 +110,6 @@ def test_sigterm(lake, tmp_path, monkeypatch):
         finally:
             process.kill()
 
-    (run,) = DagRun.find(dag_id="told")
+    (run,) = DagRun.find(dag_id="compared")
     assert ["failed"] == [str(task.state) for task in run.get_task_instances()]
     assert not feed.exists()

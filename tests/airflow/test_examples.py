@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.testing.server import StandIn
-from tests.conftest import THREE, TODAY, connect, files, operator
-from tests.support.dags import FIVE_DAYS_AGO, NOON, dag_of, midnight
+from tests.support.api import THREE, connect
+from tests.support.dags import dag_of
+from tests.support.days import days_ago, midnight, noon, today
+from tests.support.landing import operator
+from tests.support.project import EXAMPLES
 from tests.support.runs import load, run_by_hand, run_by_scheduler
-
-EXAMPLES = Path(__file__).parents[2] / "dags_examples"
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -57,10 +57,10 @@ def test_changes(api, lake, monkeypatch):
     """The daily snapshot, and then what changed in it."""
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
 
-    run = run_by_hand(load(EXAMPLES / "mailpartner_changes.py"), NOON)
+    run = run_by_hand(load(EXAMPLES / "mailpartner_changes.py"), noon())
 
     assert {"land_unsubscribes": "success", "land_changes": "success"} == run.states
-    receipt = json.loads(files(lake)[f"unsubscribe_changes/_receipts/dt={TODAY}.json"])
+    receipt = json.loads(lake.files()[f"unsubscribe_changes/_receipts/dt={today()}.json"])
     assert (3, None) == (receipt["added"], receipt["previous_snapshot_date"])
     assert (run.dag_run.run_id, "land_changes") == (receipt["run_id"], receipt["task_id"])
 
@@ -70,35 +70,33 @@ def test_changes_by_asset(api, lake, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
     task = load(EXAMPLES / "mailpartner_daily_local.py").get_task("land_unsubscribes")
     nightly = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
-    landed = operator(task.destination, snapshot_date=str(TODAY), outlets=task.outlets)
+    landed = operator(task.destination, today(), outlets=task.outlets)
     follower = load(EXAMPLES / "mailpartner_changes_by_asset.py")
 
-    _, run = run_by_scheduler(
-        dag_of(landed, schedule=nightly, due=midnight(FIVE_DAYS_AGO)), follower
-    )
+    _, run = run_by_scheduler(dag_of(landed, schedule=nightly, due=midnight(days_ago(5))), follower)
 
     assert {"land_changes": "success"} == run.states
-    assert f"unsubscribe_changes/dt={TODAY}/part-00000.parquet" in files(lake)
+    assert f"unsubscribe_changes/dt={today()}/part-00000.parquet" in lake.files()
 
 
 def test_local(api, lake, monkeypatch):
     """The daily snapshot in a local folder."""
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
 
-    run = run_by_hand(load(EXAMPLES / "mailpartner_daily_local.py"), NOON)
+    run = run_by_hand(load(EXAMPLES / "mailpartner_daily_local.py"), noon())
 
     assert {"land_unsubscribes": "success"} == run.states
-    assert f"unsubscribes/dt={TODAY}/part-00000.parquet" in files(lake)
+    assert f"unsubscribes/dt={today()}/part-00000.parquet" in lake.files()
 
 
 def test_s3(api, bucket, monkeypatch):
     """The daily snapshot in S3."""
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_BUCKET", "lake")
 
-    run = run_by_hand(load(EXAMPLES / "mailpartner_daily_s3.py"), NOON)
+    run = run_by_hand(load(EXAMPLES / "mailpartner_daily_s3.py"), noon())
 
     assert {"land_unsubscribes": "success"} == run.states
-    assert f"mailpartner/unsubscribes/dt={TODAY}/part-00000.parquet" in bucket
+    assert f"mailpartner/unsubscribes/dt={today()}/part-00000.parquet" in bucket
 
 
 def test_many_accounts(lake, monkeypatch):
@@ -110,7 +108,7 @@ def test_many_accounts(lake, monkeypatch):
         connect(monkeypatch, hats, conn_id="mailpartner_hats", password="wrong-key")
         connect(monkeypatch, gloves, conn_id="mailpartner_gloves")
 
-        run_by_hand(load(EXAMPLES / "mailpartner_many_accounts.py"), NOON)
+        run_by_hand(load(EXAMPLES / "mailpartner_many_accounts.py"), noon())
 
     receipts = {
         path.parts[-3]: json.loads(path.read_text())["rows"]

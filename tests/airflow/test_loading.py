@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timezone
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -16,13 +16,14 @@ from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.schemas import snapshot_schema
-from tests.airflow.test_examples import EXAMPLES
-from tests.conftest import THREE, TODAY, YESTERDAY, land
-from tests.support.dags import dag_of, midnight
+from tests.support.api import THREE
+from tests.support.dags import dag_of
+from tests.support.days import days_ago, midnight, today, yesterday
+from tests.support.landing import land
+from tests.support.project import EXAMPLES
 from tests.support.runs import load, run_by_scheduler
 
 LOADING = sorted(file.stem for file in EXAMPLES.glob("mailpartner_load_*.py"))
-DAY_BEFORE = YESTERDAY - timedelta(days=1)
 NIGHTLY = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
 S3 = "s3://aws_default@lake/mailpartner/unsubscribes"
 SNAPSHOT = snapshot_schema()
@@ -144,10 +145,10 @@ def warehouse(request, api) -> Warehouse:
 class TestLoad:
     def test_days(self, warehouse):
         """Every loaded day has the rows of its snapshot, instants and all."""
-        for day in (YESTERDAY, TODAY):
-            warehouse.load(land(warehouse.lake, snapshot_date=str(day)))
+        for day in (yesterday(), today()):
+            warehouse.load(land(warehouse.lake, day))
 
-        assert rows_of(YESTERDAY) + rows_of(TODAY) == warehouse.rows
+        assert rows_of(yesterday()) + rows_of(today()) == warehouse.rows
 
     def test_extra_fields(self, api, warehouse):
         """What the typed columns could not hold is loaded, too."""
@@ -155,7 +156,7 @@ class TestLoad:
 
         warehouse.load(land(warehouse.lake))
 
-        assert [(*PEOPLE[0], TODAY, '{"why":"\\u2602"}')] == warehouse.rows
+        assert [(*PEOPLE[0], today(), '{"why":"\\u2602"}')] == warehouse.rows
 
     def test_again(self, warehouse):
         """Loading a day twice is loading it once."""
@@ -163,17 +164,17 @@ class TestLoad:
         for _ in range(2):
             warehouse.load(receipt)
 
-        assert rows_of(TODAY) == warehouse.rows
+        assert rows_of(today()) == warehouse.rows
 
     def test_landed_anew(self, api, warehouse):
         """A day that landed anew is replaced, and other days stay."""
-        warehouse.load(land(warehouse.lake, snapshot_date=str(YESTERDAY)))
+        warehouse.load(land(warehouse.lake, yesterday()))
         warehouse.load(land(warehouse.lake))
         api.unsubscribes = THREE[:2]
 
         warehouse.load(land(warehouse.lake))
 
-        assert rows_of(YESTERDAY) + rows_of(TODAY)[:2] == warehouse.rows
+        assert rows_of(yesterday()) + rows_of(today())[:2] == warehouse.rows
 
     def test_empty(self, api, warehouse):
         """A list that has become empty leaves no row of its day."""
@@ -193,7 +194,7 @@ class TestLoad:
         with pytest.raises(Exception, match="rows .*the receipt says"):
             warehouse.load({**receipt, "rows": 4})
 
-        assert rows_of(TODAY) == warehouse.rows
+        assert rows_of(today()) == warehouse.rows
 
     def test_hostile_receipt(self, warehouse):
         """What a receipt says is never taken for SQL."""
@@ -204,7 +205,7 @@ class TestLoad:
             with pytest.raises(Exception):
                 warehouse.load({**receipt, member: HOSTILE[member]})
 
-        assert rows_of(TODAY) == warehouse.rows
+        assert rows_of(today()) == warehouse.rows
 
 
 @pytest.mark.parametrize(
@@ -224,13 +225,13 @@ def test_triggered(request, database, api, warehouse, asset):
         landing = UnsubscribeToParquetOperator.partial(
             task_id="land", destination=warehouse.lake, outlets=[Asset(asset)]
         ).expand(snapshot_date=[str(day) for day in days])
-        return dag_of(landing, schedule=NIGHTLY, due=midnight(TODAY))
+        return dag_of(landing, schedule=NIGHTLY, due=midnight(today()))
 
-    run_by_scheduler(landing_of(YESTERDAY, TODAY), loading)
-    runs = run_by_scheduler(landing_of(DAY_BEFORE), loading, count=3)
+    run_by_scheduler(landing_of(yesterday(), today()), loading)
+    runs = run_by_scheduler(landing_of(days_ago(2)), loading, count=3)
 
     assert ["success"] * 3 == [str(run.dag_run.state) for run in runs]
-    assert [*rows_of(DAY_BEFORE), *rows_of(YESTERDAY), *rows_of(TODAY)] == warehouse.rows
+    assert [*rows_of(days_ago(2)), *rows_of(yesterday()), *rows_of(today())] == warehouse.rows
 
 
 @pytest.mark.parametrize("example", LOADING)

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
-from tests.conftest import TODAY, YESTERDAY, land
+from tests.support.changes import comparing
+from tests.support.days import today, yesterday
+from tests.support.html import shown
+from tests.support.landing import land
 from tests.support.runs import AIRFLOW
 from tests.support.snapshots import put_snapshot
-from tests.unit.ui.test_page import shown
 
 pytestmark = [
     pytest.mark.usefixtures("database"),
@@ -120,26 +121,23 @@ class TestPage:
     def test_receipts_only(self, api, lake, see):
         """The page needs no partition, and names nobody."""
         land(lake)
-        (lake / f"dt={TODAY}" / "part-00000.parquet").unlink()
+        lake.partition().unlink()
 
         texts = see(lake)
 
-        assert str(TODAY) in texts
+        assert str(today()) in texts
         assert not [text for text in texts if "example.com" in text]
 
-    def test_changes(self, lake, tmp_path, see):
+    def test_changes(self, lake, feed, see):
         """The counts of a change feed stand beside the snapshots that it compares."""
-        feed = tmp_path / "changes"
         people = [(key, f"p{key}@example.com", None, None) for key in range(7)]
-        put_snapshot(lake, YESTERDAY, people[:5])
-        put_snapshot(lake, TODAY, people[1:], uri=f"file://{lake}/dt={TODAY}/part-00000.parquet")
-        UnsubscribeChangesOperator(
-            task_id="tell", source=str(lake), destination=str(feed), snapshot_date=str(TODAY)
-        ).execute({})
+        put_snapshot(lake, yesterday(), people[:5])
+        put_snapshot(lake, today(), people[1:], uri=f"file://{lake.partition()}")
+        comparing(lake, feed).execute({})
 
         texts = see(lake, feed)
 
-        row = texts.index(str(TODAY), texts.index("Rejected"))
+        row = texts.index(str(today()), texts.index("Rejected"))
         assert ["6", "+2", "−1"] == texts[row + 3 : row + 6]
         assert str(feed) not in texts
 
@@ -183,9 +181,9 @@ class TestPage:
     def test_broken_receipt(self, api, lake, see):
         """A receipt that cannot be read is passed over."""
         land(lake)
-        (lake / "_receipts" / f"dt={YESTERDAY}.json").write_text("{")
+        lake.receipt_path(yesterday()).write_text("{")
 
-        assert str(YESTERDAY) not in see(lake)
+        assert str(yesterday()) not in see(lake)
 
     @pytest.mark.parametrize("variable", ["{", '"/lake"', "{}", "[1]", "[null]"])
     def test_wrong_variable(self, see, monkeypatch, server, token, variable):

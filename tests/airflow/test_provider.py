@@ -19,7 +19,7 @@ from mailpartner_provider.get_provider_info import DEFAULT_BASE_URL, get_provide
 from mailpartner_provider.hooks.connection import key_forms
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing.server import StandIn
-from tests.conftest import connect
+from tests.support.api import connect
 from tests.support.runs import AIRFLOW
 
 airflow_2 = pytest.mark.skipif(AIRFLOW >= (3,), reason="Airflow 3 makes the form of data")

@@ -15,23 +15,30 @@ from mailpartner_provider.hooks.connection import key_forms
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.answers import Answer
 from tests import HOME
-from tests.conftest import THREE, TODAY, YESTERDAY, at_once, files, land, listing, operator
-from tests.support.dags import FIVE_DAYS_AGO, NOON, Step, dag_of, midnight
+from tests.support.api import THREE, at_once, listing
+from tests.support.dags import Step, dag_of
+from tests.support.days import days_ago, midnight, noon, today, yesterday
+from tests.support.lake import files
+from tests.support.landing import land, operator
 from tests.support.runs import AIRFLOW, run_by_hand, run_by_scheduler
 
 airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no such runs")
 partitioned_runs = pytest.mark.skipif(AIRFLOW < (3, 3), reason="Airflow 3.3 names them to tasks")
 
-THEN = NOON - timedelta(days=5)
 MIDNIGHT = "0 0 * * *"
 NIGHTLY = CronTriggerTimetable(MIDNIGHT, timezone="Europe/Paris")
 
 pytestmark = pytest.mark.usefixtures("database", "api")
 
 
+def then():
+    """Return the noon of five days ago."""
+    return noon() - timedelta(days=5)
+
+
 def landing(destination, **arguments):
-    arguments.setdefault("snapshot_date", None)
-    return operator(destination, **arguments)
+    """Return the operator that lands the day of its run."""
+    return operator(destination, **{"snapshot_date": None, **arguments})
 
 
 def pull_into(pulled):
@@ -42,23 +49,19 @@ def pull_into(pulled):
 
 
 def days_in(lake):
-    return [name[3:13] for name in files(lake) if name.startswith("dt=")]
+    return [name[3:13] for name in lake.files() if name.startswith("dt=")]
 
 
 class TestDay:
     @pytest.mark.parametrize(
-        ("timetable", "day"),
-        [
-            (CronTriggerTimetable, FIVE_DAYS_AGO),
-            (CronDataIntervalTimetable, FIVE_DAYS_AGO + timedelta(days=1)),
-        ],
+        ("timetable", "days"), [(CronTriggerTimetable, 5), (CronDataIntervalTimetable, 4)]
     )
-    def test_scheduled(self, lake, log, timetable, day):
+    def test_scheduled(self, lake, log, timetable, days):
         """A scheduled run lands the day on which its interval ends, however late it runs."""
-        schedule = timetable(MIDNIGHT, timezone="Europe/Paris")
+        schedule, day = timetable(MIDNIGHT, timezone="Europe/Paris"), days_ago(days)
 
         (run,) = run_by_scheduler(
-            dag_of(landing(lake), schedule=schedule, due=midnight(FIVE_DAYS_AGO))
+            dag_of(landing(lake), schedule=schedule, due=midnight(days_ago(5)))
         )
 
         assert {"land": "success"} == run.states
@@ -70,25 +73,25 @@ class TestDay:
 
     def test_by_hand(self, lake):
         """A run by hand lands the day of the logical date that it was given."""
-        run_by_hand(dag_of(landing(lake)), THEN)
+        run_by_hand(dag_of(landing(lake)), then())
 
-        assert [str(FIVE_DAYS_AGO)] == days_in(lake)
+        assert [str(days_ago(5))] == days_in(lake)
 
     def test_zone(self, lake):
         """An instant becomes a day in the operator's timezone."""
-        run_by_hand(dag_of(landing(lake, timezone="Pacific/Kiritimati")), THEN)
+        run_by_hand(dag_of(landing(lake, timezone="Pacific/Kiritimati")), then())
 
-        assert [str(FIVE_DAYS_AGO + timedelta(days=1))] == days_in(lake)
+        assert [str(days_ago(4))] == days_in(lake)
 
     @airflow_3
     def test_without_logical_date(self, lake, log):
         """A run by hand without a logical date lands the day after which it was to run."""
-        run = run_by_hand(dag_of(landing(lake)), None, run_after=THEN)
+        run = run_by_hand(dag_of(landing(lake)), None, run_after=then())
 
         assert run.dag_run.logical_date is None
-        assert [str(FIVE_DAYS_AGO)] == days_in(lake)
+        assert [str(days_ago(5))] == days_in(lake)
         assert (
-            f"Landing the snapshot of {FIVE_DAYS_AGO} (from the run's run_after, in Europe/Paris)"
+            f"Landing the snapshot of {days_ago(5)} (from the run's run_after, in Europe/Paris)"
             in log()
         )
 
@@ -96,7 +99,7 @@ class TestDay:
         """The argument snapshot_date, once its template is rendered, outweighs the run."""
         dag = dag_of(landing(lake, snapshot_date="{{ dag_run.conf['day'] }}"))
 
-        run_by_hand(dag, THEN, run_conf={"day": "2026-02-03"})
+        run_by_hand(dag, then(), run_conf={"day": "2026-02-03"})
 
         assert ["2026-02-03"] == days_in(lake)
 
@@ -105,7 +108,7 @@ class TestDay:
         days = ["2026-02-03", "2026-02-04"]
         landings = UnsubscribeToParquetOperator.partial(task_id="land", destination=str(lake))
 
-        run_by_hand(dag_of(landings.expand(snapshot_date=days)), THEN)
+        run_by_hand(dag_of(landings.expand(snapshot_date=days)), then())
 
         assert days == days_in(lake)
 
@@ -114,14 +117,14 @@ class TestDay:
         runs inherit an interval from what triggered them, the day on which that interval ends."""
         asset = Asset("lake://consents")
         upstream = dag_of(
-            Step(task_id="consents", outlets=[asset]), schedule=NIGHTLY, due=midnight(FIVE_DAYS_AGO)
+            Step(task_id="consents", outlets=[asset]), schedule=NIGHTLY, due=midnight(days_ago(5))
         )
         downstream = dag_of(landing(lake), schedule=[asset])
 
         _, run = run_by_scheduler(upstream, downstream)
 
         assert {"land": "success"} == run.states
-        assert [str(FIVE_DAYS_AGO if AIRFLOW < (3,) else TODAY)] == days_in(lake)
+        assert [str(days_ago(5) if AIRFLOW < (3,) else today())] == days_in(lake)
 
     @partitioned_runs
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "America/New_York", "Asia/Tokyo"])
@@ -131,12 +134,12 @@ class TestDay:
         from airflow.sdk import CronPartitionTimetable
 
         schedule = CronPartitionTimetable(MIDNIGHT, timezone=zone)
-        due = midnight(FIVE_DAYS_AGO, ZoneInfo(zone))
+        due = midnight(days_ago(5), ZoneInfo(zone))
 
         (run,) = run_by_scheduler(dag_of(landing(lake), schedule=schedule, due=due))
 
-        assert run.dag_run.partition_key.startswith(str(FIVE_DAYS_AGO))
-        assert [str(FIVE_DAYS_AGO)] == days_in(lake)
+        assert run.dag_run.partition_key.startswith(str(days_ago(5)))
+        assert [str(days_ago(5))] == days_in(lake)
         assert "from the run's partition_key" in log()
 
     @partitioned_runs
@@ -149,11 +152,11 @@ class TestDay:
         outlet = Step(task_id="consents", outlets=[asset])
 
         run_by_scheduler(
-            dag_of(outlet, schedule=nightly, due=midnight(FIVE_DAYS_AGO)),
+            dag_of(outlet, schedule=nightly, due=midnight(days_ago(5))),
             dag_of(landing(lake), schedule=PartitionedAssetTimetable(assets=asset)),
         )
 
-        assert [str(FIVE_DAYS_AGO)] == days_in(lake)
+        assert [str(days_ago(5))] == days_in(lake)
 
     @partitioned_runs
     def test_partition_by_another_name(self, lake, log):
@@ -163,9 +166,9 @@ class TestDay:
 
         schedule = CronPartitionTimetable(MIDNIGHT, timezone="Europe/Paris", key_format="%d.%m.%Y")
 
-        run_by_scheduler(dag_of(landing(lake), schedule=schedule, due=midnight(FIVE_DAYS_AGO)))
+        run_by_scheduler(dag_of(landing(lake), schedule=schedule, due=midnight(days_ago(5))))
 
-        assert [str(FIVE_DAYS_AGO)] == days_in(lake)
+        assert [str(days_ago(5))] == days_in(lake)
         assert "from the run's partition_date" in log()
 
 
@@ -176,10 +179,10 @@ class TestReceipt:
         land = landing(lake)
         listen = pull_into(pulled)
 
-        run = run_by_hand(dag_of(land, listen), THEN)
+        run = run_by_hand(dag_of(land, listen), then())
 
         assert {"land": "success", "hear": "success"} == run.states
-        assert [json.loads(files(lake)[f"_receipts/dt={FIVE_DAYS_AGO}.json"])] == pulled
+        assert [lake.receipt(days_ago(5))] == pulled
         (receipt,) = pulled
         assert run.dag_run.run_id == receipt["run_id"]
         assert (run.dag_run.dag_id, "land") == (receipt["dag_id"], receipt["task_id"])
@@ -195,11 +198,11 @@ class TestReceipt:
             extras.extend(event.extra for events in context[name].values() for event in events)
 
         run_by_scheduler(
-            dag_of(landing(lake, outlets=assets), schedule=NIGHTLY, due=midnight(FIVE_DAYS_AGO)),
+            dag_of(landing(lake, outlets=assets), schedule=NIGHTLY, due=midnight(days_ago(5))),
             dag_of(Step(task_id="hear", does=listen), schedule=assets),
         )
 
-        assert [json.loads(files(lake)[f"_receipts/dt={FIVE_DAYS_AGO}.json"])] * 2 == extras
+        assert [lake.receipt(days_ago(5))] * 2 == extras
 
     @partitioned_runs
     def test_partition(self, lake):
@@ -216,25 +219,24 @@ class TestReceipt:
             heard.extend((context["dag_run"].partition_key, event.extra) for event in events)
 
         run_by_scheduler(
-            dag_of(landing(lake, outlets=[asset]), schedule=nightly, due=midnight(FIVE_DAYS_AGO)),
+            dag_of(landing(lake, outlets=[asset]), schedule=nightly, due=midnight(days_ago(5))),
             dag_of(
                 Step(task_id="hear", does=listen), schedule=PartitionedAssetTimetable(assets=asset)
             ),
         )
 
         ((key, receipt),) = heard
-        assert key.startswith(str(FIVE_DAYS_AGO))
-        assert json.loads(files(lake)[f"_receipts/dt={FIVE_DAYS_AGO}.json"]) == receipt
+        assert key.startswith(str(days_ago(5)))
+        assert lake.receipt(days_ago(5)) == receipt
 
     def test_kept_live(self, lake):
         """A run that keeps the live snapshot hands on the receipt that stands, unchanged."""
         pulled = []
         listen = pull_into(pulled)
-        first = land(lake, snapshot_date=str(YESTERDAY))
-        place = lake / f"_receipts/dt={YESTERDAY}.json"
-        place.write_text(place.read_text().replace('"backdated"', '"live"'))
+        first = land(lake, yesterday())
+        lake.make_live(yesterday())
 
-        run_by_hand(dag_of(landing(lake, snapshot_date=str(YESTERDAY)), listen), THEN)
+        run_by_hand(dag_of(operator(lake, yesterday()), listen), then())
 
         assert [{**first, "status": "live", "changed": False}] == pulled
 
@@ -247,7 +249,7 @@ class TestEnd:
         what happened and what to do."""
         api.script(Answer({"success": False, "code": 10, "message": "Clé API incorrecte"}, 403))
 
-        run = run_by_hand(dag_of(landing(lake, **self.once_more)), THEN)
+        run = run_by_hand(dag_of(landing(lake, **self.once_more)), then())
 
         assert {"land": "failed"} == run.states
         assert (1, 1) == (run.tasks["land"].try_number, len(api.asked))
@@ -261,7 +263,7 @@ class TestEnd:
         """A failed run uses its retries."""
         api.script(*[at_once(b"", 503)] * 4)
 
-        run = run_by_hand(dag_of(landing(lake, **self.once_more)), THEN)
+        run = run_by_hand(dag_of(landing(lake, **self.once_more)), then())
 
         assert {"land": "success"} == run.states
         assert (2, 5) == (run.tasks["land"].try_number, len(api.asked))
@@ -270,7 +272,7 @@ class TestEnd:
         """A run whose retries are used up fails, and publishes nothing."""
         api.script(*[at_once(b"", 503)] * 8)
 
-        run = run_by_hand(dag_of(landing(lake, **self.once_more)), THEN)
+        run = run_by_hand(dag_of(landing(lake, **self.once_more)), then())
 
         assert {"land": "failed"} == run.states
         assert (2, 8) == (run.tasks["land"].try_number, len(api.asked))
@@ -281,7 +283,7 @@ class TestEnd:
         """A wrong argument fails at once too, before anything is asked."""
         arguments = {"destination": lake, **self.once_more, **argument}
 
-        run = run_by_hand(dag_of(landing(**arguments)), THEN)
+        run = run_by_hand(dag_of(landing(**arguments)), then())
 
         assert {"land": "failed"} == run.states
         assert (1, 0) == (run.tasks["land"].try_number, len(api.asked))
@@ -290,7 +292,7 @@ class TestEnd:
         """An empty list with on_empty="skip" skips the task and what comes after it."""
         api.unsubscribes = []
 
-        run = run_by_hand(dag_of(landing(lake, on_empty="skip"), Step(task_id="next")), THEN)
+        run = run_by_hand(dag_of(landing(lake, on_empty="skip"), Step(task_id="next")), then())
 
         assert {"land": "skipped", "next": "skipped"} == run.states
         assert "success" == str(run.dag_run.state)
@@ -311,7 +313,7 @@ class TestNothingPersonal:
         outlet = Asset("lake://people")
         pulled = []
         landed = dag_of(landing(lake, max_rejected=1, outlets=[outlet]), pull_into(pulled))
-        run_by_hand(landed, THEN)
+        run_by_hand(landed, then())
         answers = [
             Answer(listing(self.people)),  # more rejected than max_rejected
             Answer({"success": False, "code": 10, "message": f"{api.key} anne@example.com"}, 403),
@@ -319,7 +321,7 @@ class TestNothingPersonal:
         ]
         api.script(*answers)
         for _ in range(3):
-            run = run_by_hand(dag_of(landing(lake)), THEN)
+            run = run_by_hand(dag_of(landing(lake)), then())
             assert {"land": "failed"} == run.states
 
         settings = "airflow.cfg"  # has Airflow's own examples of addresses

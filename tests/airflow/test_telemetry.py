@@ -12,13 +12,15 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from mailpartner_provider.operators.telemetry import dataset_name
-from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
 from tests import LINEAGE
-from tests.conftest import THREE, TODAY, YESTERDAY, land, operator
-from tests.project.test_readme import README
-from tests.support.dags import NOON, dag_of
+from tests.support.api import THREE
+from tests.support.changes import comparing
+from tests.support.dags import dag_of
+from tests.support.days import noon, today, yesterday
+from tests.support.landing import land, operator
+from tests.support.project import README
 from tests.support.runs import run_by_hand
 
 SNAPSHOT = snapshot_schema()
@@ -27,7 +29,7 @@ SNAPSHOT = snapshot_schema()
 def told(task_id: str, *tasks) -> dict:
     """Run tasks; give what OpenLineage was told when one had ended."""
     already = len(LINEAGE.read_text().splitlines()) if LINEAGE.exists() else 0
-    run = run_by_hand(dag_of(*tasks), NOON)
+    run = run_by_hand(dag_of(*tasks), noon())
     events = [json.loads(line) for line in LINEAGE.read_text().splitlines()[already:]]
     (event,) = (
         event
@@ -53,7 +55,7 @@ class TestLineage:
         """A landing goes from the API's list into its partition, with columns, rows and size."""
         event = told("land", operator(lake))
 
-        place = lake / f"dt={TODAY}" / "part-00000.parquet"
+        place = lake.partition()
         assert [(api.url.removesuffix("/v1"), "v1/unsubscribe/list")] == [
             (each["namespace"], each["name"]) for each in event["inputs"]
         ]
@@ -70,24 +72,19 @@ class TestLineage:
         assert described(created_schema(EmailMode("sha256").column)) == columns(event)
         assert str(lake) == event["outputs"][0]["name"]
 
-    def test_changes(self, api, lake, tmp_path):
+    def test_changes(self, api, lake, feed):
         """Changes go from two snapshots into their partition."""
-        land(lake, snapshot_date=str(YESTERDAY))
-        place = lake / f"_receipts/dt={YESTERDAY}.json"
-        place.write_text(place.read_text().replace('"backdated"', '"live"'))
+        land(lake, yesterday())
+        lake.make_live(yesterday())
         api.unsubscribes = THREE[:2]
-        feed = tmp_path / "changes"
-        changes = UnsubscribeChangesOperator(
-            task_id="tell", source=str(lake), destination=str(feed), snapshot_date=str(TODAY)
-        )
 
-        event = told("tell", operator(lake), changes)
+        event = told("compare", operator(lake), comparing(lake, feed))
 
-        assert [str(lake / f"dt={day}/part-00000.parquet") for day in (TODAY, YESTERDAY)] == [
+        assert [str(lake.partition(day)) for day in (today(), yesterday())] == [
             each["name"] for each in event["inputs"]
         ]
         (output,) = event["outputs"]
-        assert str(feed / f"dt={TODAY}/part-00000.parquet") == output["name"]
+        assert str(feed.partition()) == output["name"]
         assert 1 == output["outputFacets"]["outputStatistics"]["rowCount"]
         assert described(changes_schema(SNAPSHOT)) == columns(event)
 
@@ -116,7 +113,7 @@ class TestLineage:
 LAND = """
 import sys
 from tests.support.runs import start_metrics
-from tests.conftest import land
+from tests.support.landing import land
 
 start_metrics()
 print(land(sys.argv[1])["bytes"])

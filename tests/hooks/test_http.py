@@ -23,8 +23,9 @@ from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import StandIn
-from tests.conftest import THREE, connect, land, listing, operator
 from tests.support import wire
+from tests.support.api import THREE, connect, listing
+from tests.support.landing import land, operator
 from tests.support.wire import Wire
 
 GZIP = {"Content-Encoding": "gzip"}

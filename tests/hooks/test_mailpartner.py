@@ -24,7 +24,7 @@ from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.schemas import RECORD
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
-from tests.conftest import THREE, at_once, connect, listing
+from tests.support.api import THREE, at_once, connect, listing
 
 
 def with_extra(**extra):

@@ -17,7 +17,9 @@ from mailpartner_provider.api.records import read_record
 from mailpartner_provider.privacy.hashing import EMAIL_MODES, EmailMode
 from mailpartner_provider.schemas import RECORD, record_schema, snapshot_schema
 from mailpartner_provider.testing.answers import Answer
-from tests.conftest import PARIS, THREE, TODAY, connect, files, land, listing, rows
+from tests.support.api import THREE, connect, listing
+from tests.support.days import PARIS, today
+from tests.support.landing import land
 from tests.support.plain import STEADY, TEXTS
 
 KEY = "clé secrète"
@@ -162,10 +164,10 @@ class TestLanding:
         expected = [
             {"id": raw["id"]}
             | ({names[mode]: tokens[mode](raw["email"])} if mode in names else {})
-            | {"snapshot_date": TODAY, "extra_fields": None}
+            | {"snapshot_date": today(), "extra_fields": None}
             for raw in THREE
         ]
-        found = rows(lake)
+        found = lake.rows()
         created_at = [row.pop("created_at") for row in found]
         assert expected == found
         assert [False, True, False] == [at is None for at in created_at]
@@ -192,13 +194,13 @@ class TestLanding:
 
         receipt = land(lake, email_mode=mode, max_rejected=6)
 
-        texts = [json.dumps(rows(lake), default=str), json.dumps(receipt), log()]
-        texts += [text.decode("latin-1") for text in files(lake).values()]
+        texts = [json.dumps(lake.rows(), default=str), json.dumps(receipt), log()]
+        texts += [text.decode("latin-1") for text in lake.files().values()]
         for text in texts:
             for secret in ("zoe", "anne@", "33612345678", KEY):
                 assert secret not in text.lower()
         assert (5, 6) == (receipt["rows"], receipt["rejected"])
-        assert "soon" == json.loads(rows(lake)[3]["extra_fields"])["createdAt"]
+        assert "soon" == json.loads(lake.rows()[3]["extra_fields"])["createdAt"]
 
     def test_quarantine(self, api, lake):
         """A token stands for the address in quarantine too, under its name."""
@@ -206,8 +208,8 @@ class TestLanding:
 
         land(lake, email_mode="sha256", max_rejected=1)
 
-        (line,) = (lake / f"_rejected/dt={TODAY}.jsonl").read_text().splitlines()
-        assert {"id": "x", "email_sha256": sha256("zoe@example.com")} == json.loads(line)["record"]
+        (line,) = lake.quarantine()
+        assert {"id": "x", "email_sha256": sha256("zoe@example.com")} == line["record"]
 
     def test_same_bytes(self, api, lake, with_key):
         """The same list in the same mode gives the same bytes; another mode replaces the day."""

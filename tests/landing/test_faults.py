@@ -11,7 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from mailpartner_provider.errors import RequestFailed
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.faults import SHAPES
-from tests.conftest import connect, files, land, rows
+from tests.support.api import connect
+from tests.support.landing import land
 
 LONG_AGO = datetime(2015, 10, 21, tzinfo=timezone.utc)
 
@@ -92,7 +93,7 @@ def test_passing(api, lake, name):
     api.script(at_once(PASSING[name]))
 
     assert 3 == land(lake)["rows"]
-    assert [19, 20, 9007199254740993] == [row["id"] for row in rows(lake)]
+    assert [19, 20, 9007199254740993] == [row["id"] for row in lake.rows()]
     assert 2 == len(api.asked)
 
 
@@ -111,7 +112,7 @@ def test_final(api, lake, name):
 def test_long_outage(api, lake):
     """An outage of four tries fails the task, and leaves what was there."""
     land(lake, snapshot_date=f"{datetime.now(timezone.utc) - timedelta(days=3):%Y-%m-%d}")
-    before = files(lake)
+    before = lake.files()
     api.script(
         *map(at_once, (faults.failing(503), faults.html(), faults.truncated(), faults.reset()))
     )
@@ -119,4 +120,4 @@ def test_long_outage(api, lake):
     with pytest.raises(RequestFailed):
         land(lake)
 
-    assert before == files(lake)
+    assert before == lake.files()

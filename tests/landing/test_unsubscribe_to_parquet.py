@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.answers import Answer
-from tests.conftest import THREE, TODAY, files, land, listing, operator, rows
+from tests.support.api import THREE, listing
+from tests.support.days import days_ago
+from tests.support.lake import partition_name
+from tests.support.landing import land, operator
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_file_uri(api, lake):
     """A destination may be a file:// URI."""
     land(f"file://{lake}")
 
-    assert f"dt={TODAY}/part-00000.parquet" in files(lake)
+    assert partition_name() in lake.files()
 
 
 def test_disk_that_cannot_be_written(api, tmp_path):
@@ -121,12 +123,12 @@ def test_other_fields_of_odd_names(api, lake):
     api.script(Answer(json.dumps(listing([{**THREE[0], **odd}])).encode()))
 
     assert "***,a\ufffdb\ufffdc" == land(lake)["unknown_fields"]
-    assert odd == json.loads(rows(lake)[0]["extra_fields"])
+    assert odd == json.loads(lake.rows()[0]["extra_fields"])
 
 
 def test_gap_of_days(api, lake):
     """After a gap of days the receipt still names the snapshot before it."""
-    before = (TODAY - timedelta(days=40)).isoformat()
+    before = (days_ago(40)).isoformat()
     land(lake, snapshot_date=before)
 
     assert before == land(lake)["previous_snapshot_date"]
@@ -137,8 +139,8 @@ def test_foreign_files(api, lake):
     for name in ("README", "dt=2020-01-01/part-00007.parquet", "_receipts/notes.txt", ".keep"):
         (lake / name).parent.mkdir(parents=True, exist_ok=True)
         (lake / name).write_text("mine")
-    before = files(lake)
+    before = lake.files()
 
     land(lake)
 
-    assert before.items() <= files(lake).items()
+    assert before.items() <= lake.files().items()

@@ -12,7 +12,8 @@ import time_machine
 from demo import run
 from docs import plots
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
-from tests.conftest import PARIS, land
+from tests.support.days import PARIS
+from tests.support.landing import land
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=PARIS)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 
 import mailpartner_provider
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 MAKEFILE = (PROJECT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([\w-]+):.*##", MAKEFILE, re.MULTILINE))
 LINES = re.search(r"^VERSIONS := (.*)$", MAKEFILE, re.MULTILINE)[1].split()

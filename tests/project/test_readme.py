@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from datetime import date, datetime
-from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
@@ -21,12 +20,14 @@ from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.schemas import snapshot_schema
-from tests.conftest import THREE, TODAY, YESTERDAY, files, land, rows
+from tests.support.api import THREE
+from tests.support.days import today, yesterday
+from tests.support.lake import files
+from tests.support.landing import land
+from tests.support.project import PROJECT, README
 from tests.support.runs import AIRFLOW
 from tests.support.spark import spark
 
-PROJECT = Path(__file__).parents[2]
-README = (PROJECT / "README.md").read_text()
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
 
 
@@ -49,11 +50,10 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def two_days(api, tmp_path, monkeypatch):
+def two_days(api, lake, tmp_path, monkeypatch):
     """A lake with two days in it, named as README names it, as the working folder."""
     monkeypatch.chdir(tmp_path)
-    lake = tmp_path / "lake" / "unsubscribes"
-    land(lake, snapshot_date=YESTERDAY.isoformat())
+    land(lake, yesterday())
     api.unsubscribes = [*THREE, {"id": 1}]
     land(lake, max_rejected=1)
     return lake
@@ -61,7 +61,7 @@ def two_days(api, tmp_path, monkeypatch):
 
 def in_days_of(text: str) -> str:
     """Replace README's two days by yesterday and today."""
-    days = {"2026-11-22": str(YESTERDAY), "2026-11-23": str(TODAY)}
+    days = {"2026-11-22": str(yesterday()), "2026-11-23": str(today())}
     return re.sub("|".join(days), lambda found: days[found[0]], text)
 
 
@@ -75,7 +75,7 @@ def test_tree(two_days):
     """The tree on the first screen is what two landings leave."""
     names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "one complete file")))
 
-    assert set(names) == set(files(two_days))
+    assert set(names) == set(two_days.files())
 
 
 def test_tree_by_day_of_opt_out(api, tmp_path):
@@ -96,7 +96,7 @@ def test_dag(api, lake):
         code = in_airflow_2(code)
 
     exec(compile(code, "README.md", "exec"), names)
-    names["land"].snapshot_date = TODAY.isoformat()
+    names["land"].snapshot_date = today().isoformat()
 
     assert "opt_outs" == names["land"].dag_id
     assert 3 == names["land"].execute({})["rows"]
@@ -109,21 +109,22 @@ def test_changes(api, lake, tmp_path):
     code = code.replace("s3://aws_default@lake/unsubscribe_changes", str(tmp_path / "changes"))
     names: dict = {}
     exec(code.replace("s3://aws_default@lake/unsubscribes", str(lake)), names)
-    names["changes"].snapshot_date = TODAY.isoformat()
+    names["changes"].snapshot_date = today().isoformat()
 
     assert 3 == names["changes"].execute({})["added"]
 
 
 def test_erase(two_days):
     """The command erases whom its input names, from each place."""
-    command = block("shell", "erase").replace("s3://aws_default@lake/", f"{two_days.parent}/")
-    shutil.copytree(two_days, two_days.parent / "unsubscribe_changes")
+    root = two_days.folder.parent
+    command = block("shell", "erase").replace("s3://aws_default@lake/", f"{root}/")
+    shutil.copytree(two_days, root / "unsubscribe_changes")
     program = [sys.executable, *command.split()[1:]]
 
     subprocess.run(program, input="anne@example.com", text=True, check=True, capture_output=True)
 
-    for day in (YESTERDAY, TODAY):
-        assert "anne" not in str(rows(two_days, day))
+    for day in (yesterday(), today()):
+        assert "anne" not in str(two_days.rows(day))
 
 
 def test_own_dags(tmp_path):
@@ -204,7 +205,7 @@ def test_columns_and_receipt(two_days):
 
 def test_parquet_types(two_days):
     """The Parquet types are those of the table."""
-    schema = pq.ParquetFile(two_days / f"dt={TODAY}" / "part-00000.parquet").schema
+    schema = pq.ParquetFile(two_days.partition()).schema
     types = {column.name: (column.physical_type, column.logical_type.type) for column in schema}
 
     assert {
@@ -232,14 +233,14 @@ def test_read_with_pyarrow(two_days):
     exec(block("python", "ds.dataset"), names)
 
     days = names["days"].column("dt").to_pylist()
-    assert {YESTERDAY: 3, TODAY: 3} == {day: days.count(day) for day in set(days)}
+    assert {yesterday(): 3, today(): 3} == {day: days.count(day) for day in set(days)}
 
 
 def test_read_with_duckdb(two_days):
     """DuckDB counts the list by day."""
     found = duckdb.sql(block("sql", "GROUP BY")).fetchall()
 
-    assert [(YESTERDAY, 3), (TODAY, 3)] == found
+    assert [(yesterday(), 3), (today(), 3)] == found
     assert isinstance(found[0][0], date)
 
 

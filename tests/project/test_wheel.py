@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.project import PROJECT
+
 AIRFLOW = [
     "-c",
     "import sys; from airflow.__main__ import main; sys.argv[0] = 'airflow'; main()",

@@ -16,7 +16,7 @@ import pytest
 
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.lake.objects import ObjectStore
-from tests.conftest import files, land
+from tests.support.landing import land
 
 HOLD_SCRATCH = """
 import tempfile, time
@@ -335,7 +335,7 @@ class TestErrors:
     def test_full(self, api, lake):
         """A disk that takes no more leaves the old partition, and is named."""
         land(lake)
-        before = files(lake)
+        before = lake.files()
         api.unsubscribes = [{"id": key, "email": f"{key}@example.com"} for key in range(50_000)]
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -345,4 +345,4 @@ class TestErrors:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-        assert before == files(lake)
+        assert before == lake.files()

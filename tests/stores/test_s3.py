@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from datetime import timedelta
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -14,14 +13,13 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from mailpartner_provider.errors import BadData, LandingStopped, RequestFailed
 from mailpartner_provider.testing.answers import Answer
-from tests.conftest import THREE, TODAY, YESTERDAY, at_once, cut_off, land, listing, operator
+from tests.support.api import THREE, at_once, cut_off, listing
 from tests.support.bucket import KEY, SECRET, Request, refusing
+from tests.support.days import days_ago, today, yesterday
+from tests.support.lake import BucketLake
+from tests.support.landing import land, operator
 
-LAKE = "s3://aws_default@lake/mailpartner/unsubscribes"
 ROOT = "mailpartner/unsubscribes"
-PARTITION = f"{ROOT}/dt={TODAY}/part-00000.parquet"
-RECEIPT = f"{ROOT}/_receipts/dt={TODAY}.json"
-QUARANTINE = f"{ROOT}/_rejected/dt={TODAY}.jsonl"
 
 pytestmark = pytest.mark.usefixtures("temporary_files")
 
@@ -34,72 +32,74 @@ def temporary_files(tmp_path, monkeypatch):
     assert [] == list(tmp_path.iterdir())
 
 
-def receipt_of(bucket, day=TODAY):
-    return json.loads(bucket[f"{ROOT}/_receipts/dt={day}.json"])
+@pytest.fixture
+def lake(bucket):
+    """A destination in the bucket, empty."""
+    return BucketLake(bucket, ROOT)
 
 
 class TestLanding:
-    def test_what_lies_there(self, api, bucket):
+    def test_what_lies_there(self, api, bucket, lake):
         """A landing leaves a partition and a receipt, and nothing else."""
-        receipt = land(LAKE)
+        receipt = land(lake)
 
-        assert {PARTITION, RECEIPT} == set(bucket)
-        assert receipt == receipt_of(bucket)
-        assert f"s3://lake/{PARTITION}" == receipt["uri"]
-        assert len(bucket[PARTITION]) == receipt["bytes"]
+        assert {lake.partition(), lake.receipt_path()} == set(bucket)
+        assert receipt == lake.receipt()
+        assert f"s3://lake/{lake.partition()}" == receipt["uri"]
+        assert len(bucket[lake.partition()]) == receipt["bytes"]
 
-    def test_read_back(self, api, bucket):
+    def test_read_back(self, api, bucket, lake):
         """The partition is read back by pandas and by pyarrow."""
-        land(LAKE)
+        land(lake)
         options = {"key": KEY, "secret": SECRET, "endpoint_url": bucket.url}
 
-        frame = pd.read_parquet(f"s3://lake/{PARTITION}", storage_options=options)
-        root = ObjectStoragePath(LAKE)
+        frame = pd.read_parquet(f"s3://lake/{lake.partition()}", storage_options=options)
+        root = ObjectStoragePath(lake.destination)
         table = pq.read_table(root.path, filesystem=root.fs)
 
         assert [record["id"] for record in THREE] == frame["id"].tolist()
         assert [record["email"] for record in THREE] == table["email"].to_pylist()
-        assert [str(TODAY)] * 3 == [str(day) for day in table["dt"].to_pylist()]
+        assert [str(today())] * 3 == [str(day) for day in table["dt"].to_pylist()]
 
-    def test_again(self, api, bucket):
+    def test_again(self, api, bucket, lake):
         """The same answer gives the same bytes, and changed is false."""
-        first, before = land(LAKE), bucket[PARTITION]
+        first, before = land(lake), bucket[lake.partition()]
 
-        second = land(LAKE)
+        second = land(lake)
 
         assert (True, False) == (first["changed"], second["changed"])
-        assert before == bucket[PARTITION]
-        assert 1 == bucket.asked.count(f"PUT /lake/{PARTITION}")
+        assert before == bucket[lake.partition()]
+        assert 1 == bucket.asked.count(f"PUT /lake/{lake.partition()}")
 
-    def test_few_requests(self, api, bucket):
+    def test_few_requests(self, api, bucket, lake):
         """A daily landing asks seven times, however long its history; the first one ten times."""
-        land(LAKE, snapshot_date=str(TODAY - timedelta(days=99)))
+        land(lake, days_ago(99))
         assert 10 == len(bucket.asked), bucket.asked
         for days in (1, 2, 30):
-            land(LAKE, snapshot_date=str(TODAY - timedelta(days=days)))
+            land(lake, days_ago(days))
         bucket.asked.clear()
 
-        land(LAKE)
+        land(lake)
 
         assert 7 == len(bucket.asked), bucket.asked
-        assert f"PUT /lake/{RECEIPT}" == bucket.asked[-1]
+        assert f"PUT /lake/{lake.receipt_path()}" == bucket.asked[-1]
 
-    def test_other_days_stay(self, api, bucket):
+    def test_other_days_stay(self, api, bucket, lake):
         """A landing touches its own day only."""
-        land(LAKE, snapshot_date=str(YESTERDAY))
+        land(lake, yesterday())
         before = dict(bucket)
 
-        receipt = land(LAKE)
+        receipt = land(lake)
 
         assert before.items() <= dict(bucket).items()
-        assert str(YESTERDAY) == receipt["previous_snapshot_date"]
+        assert str(yesterday()) == receipt["previous_snapshot_date"]
 
-    def test_foreign_objects(self, api, bucket):
+    def test_foreign_objects(self, api, bucket, lake):
         """Foreign objects are left alone."""
         bucket[f"{ROOT}/README.md"] = b"ours"
         bucket[f"{ROOT}/_receipts/notes.txt"] = b"ours"
 
-        land(LAKE)
+        land(lake)
 
         assert b"ours" == bucket[f"{ROOT}/README.md"]
         assert b"ours" == bucket[f"{ROOT}/_receipts/notes.txt"]
@@ -116,21 +116,21 @@ class TestAllOrNothing:
         ],
     )
     @pytest.mark.parametrize("landed_before", [True, False])
-    def test_broken_answer(self, api, bucket, answer, landed_before):
+    def test_broken_answer(self, api, bucket, lake, answer, landed_before):
         """A broken or truncated answer leaves the bucket as it was."""
         if landed_before:
-            land(LAKE)
+            land(lake)
         before = dict(bucket)
         api.script(*[answer] * 4)
 
         with pytest.raises(RequestFailed):
-            land(LAKE)
+            land(lake)
 
         assert before == dict(bucket)
 
-    def test_stopped(self, api, bucket):
+    def test_stopped(self, api, bucket, lake):
         """A landing that is stopped before it publishes leaves the bucket as it was."""
-        task = operator(LAKE)
+        task = operator(lake)
 
         def pieces():
             yield json.dumps(listing(THREE)).encode()
@@ -143,36 +143,38 @@ class TestAllOrNothing:
 
         assert {} == dict(bucket)
 
-    def test_refused_partition(self, api, bucket):
+    def test_refused_partition(self, api, bucket, lake):
         """A refused PUT of the partition leaves the bucket as it was, and is named."""
-        land(LAKE)
+        land(lake)
         before = dict(bucket)
         api.unsubscribes = THREE[:2]
-        bucket.fault = refusing(f"PUT /lake/{PARTITION}")
+        key = lake.partition()
+        bucket.fault = refusing(f"PUT /lake/{key}")
 
-        with pytest.raises(OSError, match=f"^cannot write s3://lake/{PARTITION}: Access Denied$"):
-            land(LAKE)
+        with pytest.raises(OSError, match=f"^cannot write s3://lake/{key}: Access Denied$"):
+            land(lake)
 
         assert before == dict(bucket)
 
-    def test_refused_receipt(self, api, bucket):
+    def test_refused_receipt(self, api, bucket, lake):
         """A refused PUT of the receipt, which comes last, is mended by the next run."""
-        land(LAKE)
+        land(lake)
         api.unsubscribes = THREE[:2]
-        bucket.fault = refusing(f"PUT /lake/{RECEIPT}")
-        with pytest.raises(OSError, match=f"^cannot write s3://lake/{RECEIPT}: Access Denied$"):
-            land(LAKE)
+        key = lake.receipt_path()
+        bucket.fault = refusing(f"PUT /lake/{key}")
+        with pytest.raises(OSError, match=f"^cannot write s3://lake/{key}: Access Denied$"):
+            land(lake)
         bucket.fault = Request.answer
 
-        receipt = land(LAKE)
+        receipt = land(lake)
 
-        assert receipt == receipt_of(bucket)
-        assert (2, hashlib.sha256(bucket[PARTITION]).hexdigest()) == (
+        assert receipt == lake.receipt()
+        assert (2, hashlib.sha256(bucket[lake.partition()]).hexdigest()) == (
             receipt["rows"],
             receipt["sha256"],
         )
 
-    def test_missing_bucket(self, api, bucket, log):
+    def test_missing_bucket(self, api, bucket, lake, log):
         """A bucket that does not exist is named, in an error of one line."""
         with pytest.raises(OSError) as caught:
             land("s3://aws_default@no-such-lake/unsubscribes")
@@ -182,7 +184,7 @@ class TestAllOrNothing:
         assert why.endswith(": The specified bucket does not exist")
         assert why in log()
 
-    def test_no_server(self, api, bucket, monkeypatch):
+    def test_no_server(self, api, bucket, lake, monkeypatch):
         """A store that cannot be reached is named, and nothing is asked of the API."""
         once = {"retries": {"max_attempts": 0}}
         extra = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": once}
@@ -195,90 +197,89 @@ class TestAllOrNothing:
 
 
 class TestHistory:
-    def test_live_stays(self, api, bucket):
+    def test_live_stays(self, api, bucket, lake):
         """A backdated landing keeps the live snapshot, and gives its receipt."""
-        land(LAKE, snapshot_date=str(YESTERDAY))
-        place = f"{ROOT}/_receipts/dt={YESTERDAY}.json"
-        bucket[place] = bucket[place].replace(b'"backdated"', b'"live"')
+        land(lake, yesterday())
+        lake.make_live(yesterday())
         before = dict(bucket)
         api.unsubscribes = THREE[:2]
 
-        receipt = land(LAKE, snapshot_date=str(YESTERDAY))
+        receipt = land(lake, yesterday())
 
         assert before == dict(bucket)
-        assert {**receipt_of(bucket, YESTERDAY), "changed": False} == receipt
+        assert {**lake.receipt(yesterday()), "changed": False} == receipt
 
-    def test_quarantine(self, api, bucket):
+    def test_quarantine(self, api, bucket, lake):
         """Quarantine is published with a landing, and removed by one that rejects nothing."""
         api.unsubscribes = [*THREE, {"id": 21}]
-        land(LAKE, max_rejected=1)
-        (line,) = bucket[QUARANTINE].splitlines()
+        land(lake, max_rejected=1)
+        (line,) = bucket[lake.quarantine_path()].splitlines()
         assert {"reason": "email is missing", "record": {"id": 21}} == json.loads(line)
         api.unsubscribes = THREE
 
-        land(LAKE)
+        land(lake)
 
-        assert QUARANTINE not in bucket
+        assert lake.quarantine_path() not in bucket
 
-    def test_guard(self, api, bucket):
+    def test_guard(self, api, bucket, lake):
         """max_shrink guards a list that was longer in the last snapshot, however long ago."""
-        land(LAKE, snapshot_date=str(TODAY - timedelta(days=40)))
+        land(lake, days_ago(40))
         before = dict(bucket)
         api.unsubscribes = []
 
         with pytest.raises(BadData, match="the list shrank from 3 to 0 since"):
-            land(LAKE)
+            land(lake)
 
         assert before == dict(bucket)
 
-    def test_unreadable_receipt(self, api, bucket, log):
+    def test_unreadable_receipt(self, api, bucket, lake, log):
         """A receipt that cannot be read, even an empty one, is a warning that names it."""
-        bucket[f"{ROOT}/_receipts/dt={YESTERDAY}.json"] = b""
+        bucket[lake.receipt_path(yesterday())] = b""
 
-        assert land(LAKE)["previous_rows"] is None
+        assert land(lake)["previous_rows"] is None
         assert (
-            f"Ignoring unreadable receipt s3://lake/{ROOT}/_receipts/dt={YESTERDAY}.json" in log()
+            f"Ignoring unreadable receipt s3://lake/{ROOT}/_receipts/dt={yesterday()}.json" in log()
         )
 
 
 class TestNothingStale:
-    def test_receipt(self, api, bucket):
+    def test_receipt(self, api, bucket, lake):
         """A receipt that another process replaced since the last landing is read anew."""
-        land(LAKE, snapshot_date=str(YESTERDAY))
-        assert 3 == land(LAKE)["previous_rows"]
-        place = f"{ROOT}/_receipts/dt={YESTERDAY}.json"
+        land(lake, yesterday())
+        assert 3 == land(lake)["previous_rows"]
+        place = lake.receipt_path(yesterday())
         bucket[place] = bucket[place].replace(b'"rows": 3', b'"rows": 4')
 
-        assert 4 == land(LAKE)["previous_rows"]
+        assert 4 == land(lake)["previous_rows"]
 
-    def test_listing(self, api, bucket):
+    def test_listing(self, api, bucket, lake):
         """Receipts that another process added or removed since the last landing are noticed, even
         if that published nothing."""
-        days = [TODAY - timedelta(days=days) for days in (20, 10)]
-        old, new = (f"{ROOT}/_receipts/dt={day}.json" for day in days)
-        land(LAKE, snapshot_date=str(days[0]))
+        days = [days_ago(days) for days in (20, 10)]
+        old, new = map(lake.receipt_path, days)
+        land(lake, days[0])
         api.unsubscribes = []
 
         with pytest.raises(BadData, match=f"since {days[0]}"):
-            land(LAKE)
+            land(lake)
 
         bucket[new] = bucket[old].replace(str(days[0]).encode(), str(days[1]).encode())
         with pytest.raises(BadData, match=f"since {days[1]}"):
-            land(LAKE)
+            land(lake)
 
         del bucket[new]
         with pytest.raises(BadData, match=f"since {days[0]}"):
-            land(LAKE)
+            land(lake)
 
-    def test_partition(self, api, bucket):
+    def test_partition(self, api, bucket, lake):
         """A partition that another process damaged or removed is put back."""
-        land(LAKE)
-        whole = bucket[PARTITION]
+        land(lake)
+        whole = bucket[lake.partition()]
 
-        bucket[PARTITION] = bytes(len(whole))
-        assert land(LAKE)["changed"]
-        assert whole == bucket[PARTITION]
+        bucket[lake.partition()] = bytes(len(whole))
+        assert land(lake)["changed"]
+        assert whole == bucket[lake.partition()]
 
-        del bucket[PARTITION]
-        assert land(LAKE)["changed"]
-        assert whole == bucket[PARTITION]
+        del bucket[lake.partition()]
+        assert land(lake)["changed"]
+        assert whole == bucket[lake.partition()]

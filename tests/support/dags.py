@@ -1,25 +1,23 @@
-"""DAGs that land."""
+"""DAGs of a few tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import datetime
 from itertools import count, pairwise
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
-from tests.conftest import PARIS, TODAY
+from tests.support.days import PARIS
 
-FIVE_DAYS_AGO = TODAY - timedelta(days=5)
-NOON = datetime.combine(TODAY, time(12), PARIS)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=PARIS)
 
 _numbers = count(1)
 
 
 class Step(BaseOperator):
-    """A task that does what a test says."""
+    """A task that calls a function."""
 
     def __init__(self, does: Callable[[Any], object] | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -33,7 +31,7 @@ class Step(BaseOperator):
 def dag_of(
     *tasks: BaseOperator, schedule: Any = None, due: datetime | None = None, **arguments: Any
 ) -> DAG:
-    """Put tasks in a row into a new DAG; a timetable starts it once, at ``due``."""
+    """Return a new DAG of tasks in a row; a timetable starts it once, at ``due``."""
     dag = DAG(
         f"runs_{next(_numbers)}",
         schedule=schedule,
@@ -46,8 +44,3 @@ def dag_of(
     for first, second in pairwise(tasks):
         first >> second
     return dag
-
-
-def midnight(day: date, zone: tzinfo = PARIS) -> datetime:
-    """Give the instant at which a day begins."""
-    return datetime.combine(day, time(), zone)

@@ -13,9 +13,8 @@ FORKS.set_forkserver_preload(
         "mailpartner_provider.hooks.mailpartner",
         "mailpartner_provider.operators.arguments",
         "s3fs",
-        "tests.campaigns.crash.processes",
-        "tests.landing.test_created",
-        "tests.landing.test_erasure",
-        "tests.landing.test_retention",
+        "tests.support.created",
+        "tests.support.erasing",
+        "tests.support.processes",
     ]
 )

@@ -32,13 +32,14 @@ from mailpartner_provider.api.source import BLOCK_BYTES
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.days import day_of
 from mailpartner_provider.errors import MailPartnerError
+from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.lake.names import partition_file, receipt_file, rejected_file
 from mailpartner_provider.lake.receipts import SnapshotReceipt
-from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.schemas import snapshot_schema
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
-from tests.conftest import PARIS, files
+from tests.support.days import PARIS
+from tests.support.lake import files
 from tests.support.plain import Pairs, alike, plain, plain_row, read_plainly, same_row
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=timezone.utc)

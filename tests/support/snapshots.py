@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
-from tests.unit.lake.test_receipts import RECEIPT
+from tests.support.receipts import RECEIPT
 
 COLUMNS = pa.schema(
     [

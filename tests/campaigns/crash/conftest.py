@@ -1,55 +1,51 @@
-"""Each kind of destination, and the number of landings that were killed there."""
+"""How many steps are walked, and the number of landings that were killed."""
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 
 import pytest
 
-from tests.campaigns.crash import processes
-from tests.support.places import BucketFolder, Folder
+from tests.support.walk import CASES, Walk
 
 _figures = pytest.StashKey[Counter[str]]()
 
 
-@pytest.fixture(scope="session")
-def forks():
-    """Processes that begin at once."""
-    processes.start_forks()
+def pytest_addoption(parser):
+    parser.addoption("--every", type=int, default=1, help="walk every n-th step only")
 
 
 @pytest.fixture
-def temporary(forks, tmp_path, monkeypatch):
-    """A folder for temporary files that is this test's own."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+def stride(pytestconfig):
+    """Of how many steps one is walked."""
+    return pytestconfig.getoption("every")
 
 
 @pytest.fixture
-def folder(lake, temporary):
-    """A local folder that does not exist yet."""
-    return Folder(lake)
+def walks(request, forks, api, temporary):
+    """A function that makes walks; their kills are counted."""
+    made = []
+
+    def walk(store, case):
+        made.append(Walk(api, store, temporary, case))
+        return made[-1]
+
+    yield walk
+    figures = request.config.stash.setdefault(_figures, Counter())
+    for each in made:
+        figures.update(kills=each.kills, survived=each.survived)
 
 
-@pytest.fixture
-def bucket_folder(bucket, temporary):
-    """An empty folder of a bucket."""
-    return BucketFolder(bucket)
+@pytest.fixture(params=CASES.values(), ids=CASES)
+def folder_walk(request, walks, lake):
+    """Each case in a local folder."""
+    return walks(lake, request.param)
 
 
-@pytest.fixture(params=["folder", "bucket_folder"])
-def place(request):
-    """A destination of each kind."""
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="session")
-def figures(pytestconfig):
-    """What is counted; it is shown when all tests are over."""
-    return pytestconfig.stash.setdefault(_figures, Counter())
+@pytest.fixture(params=CASES.values(), ids=CASES)
+def bucket_walk(request, walks, bucket_lake):
+    """Each case in a bucket."""
+    return walks(bucket_lake, request.param)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -2,111 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import signal
-from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple
 
-import pytest
-
-from tests.campaigns.crash.processes import landing, write_at_most
-from tests.conftest import THREE, TODAY, YESTERDAY, land
 from tests.support.bucket import Request
-
-PARTITION = f"dt={TODAY}/part-00000.parquet"
-RECEIPT = f"_receipts/dt={TODAY}.json"
-QUARANTINE = f"_rejected/dt={TODAY}.jsonl"
-
-#: A made-up list that shares nobody with ``THREE``, and a record that cannot be a row.
-OLD = [{"id": key, "email": f"{key}@example.com"} for key in (1, 2)]
-BAD = {"id": 21}
-TERMS = {"max_rejected": 1, "max_shrink": None}
+from tests.support.processes import write_at_most
+from tests.support.walk import OLD, Case
 
 
-class Case(NamedTuple):
-    """What was landed today before, if anything, and what is to be landed now."""
-
-    before: list[dict[str, Any]] | None
-    now: list[dict[str, Any]]
+def test_folder(folder_walk, stride):
+    """A landing in a folder survives a kill at any of its steps."""
+    walk_steps(folder_walk, stride)
 
 
-CASES = {
-    "first": Case(None, THREE),
-    "replacing": Case(OLD, THREE),
-    "quarantine": Case(OLD, [*THREE, BAD]),
-    "no more quarantine": Case([*OLD, BAD], THREE),
-}
-
-
-class Walk:
-    """One case in one place, from the same start again and again."""
-
-    def __init__(self, api, place, temporary, case, figures):
-        self.api, self.place, self.temporary, self.figures = api, place, temporary, figures
-        self.case = case
-        if case.before is not None:
-            self._land(OLD, YESTERDAY)
-            self._land(case.before)
-        self.before = place.files()
-        self._was = place.opt_outs()
-        self._land(case.now)
-        self._is = place.opt_outs()
-        self._names = set(place.files())
-        self.begin()
-
-    def begin(self):
-        self.place.restore(self.before)
-        self.api.unsubscribes = self.case.now
-
-    def landing(self, **how):
-        return landing(self.place.destination, snapshot_date=str(TODAY), **TERMS, **how)
-
-    def survived(self):
-        """A warehouse sees the old partition whole or the new one; the next run lands the new one,
-        with a receipt that is its own, and leaves nothing else."""
-        self.figures["kills"] += 1
-        assert self.place.opt_outs() in (self._was, self._is)
-        declared = self.place.files().get(RECEIPT)
-
-        receipt = self._land(self.case.now)
-
-        files = self.place.files()
-        assert receipt["changed"] is (
-            declared is None or json.loads(declared)["sha256"] != receipt["sha256"]
-        )
-        assert self._is == self.place.opt_outs()
-        assert receipt == json.loads(files[RECEIPT])
-        assert receipt["sha256"] == hashlib.sha256(files[PARTITION]).hexdigest()
-        assert receipt["declared"] == receipt["rows"] + receipt["rejected"]
-        assert self._names == set(files)
-        assert [] == list(self.temporary.iterdir())
-        self.figures["survived"] += 1
-
-    def _land(self, unsubscribes, day=TODAY):
-        self.api.unsubscribes = unsubscribes
-        return land(self.place.destination, snapshot_date=str(day), **TERMS)
-
-
-@pytest.fixture(params=CASES.values(), ids=CASES)
-def folder_walk(request, api, folder, temporary, figures):
-    """Each case in a local folder."""
-    return Walk(api, folder, temporary, request.param, figures)
-
-
-@pytest.fixture(params=CASES.values(), ids=CASES)
-def bucket_walk(request, api, bucket_folder, temporary, figures):
-    """Each case in a bucket."""
-    return Walk(api, bucket_folder, temporary, request.param, figures)
-
-
-def each_or_every(nth: int):
-    """Take every n-th step, or with ``make crash`` each one."""
-    return pytest.mark.parametrize(
-        "stride", [pytest.param(nth, id="some"), pytest.param(1, id="all", marks=pytest.mark.crash)]
-    )
+def test_bucket(bucket_walk, stride):
+    """A landing in a bucket survives a kill at any of its steps on this machine."""
+    walk_steps(bucket_walk, stride)
 
 
 def walk_steps(walk, stride):
@@ -119,26 +31,13 @@ def walk_steps(walk, stride):
                 break
             process.kill()
             assert -signal.SIGKILL == process.end()
-        walk.survived()
+        walk.check()
 
 
-@each_or_every(6)
-def test_folder(folder_walk, stride):
-    """A landing in a folder survives a kill at any of its steps."""
-    walk_steps(folder_walk, stride)
-
-
-@pytest.mark.crash
-def test_bucket(bucket_walk):
-    """A landing in a bucket survives a kill at any of its steps on this machine."""
-    walk_steps(bucket_walk, 1)
-
-
-@each_or_every(6)
 def test_requests(bucket_walk, stride):
-    """A landing in a bucket survives a kill at any of its requests, before the store has heard it
-    or after the store has done what was asked."""
-    bucket = bucket_walk.place.bucket
+    """A landing in a bucket survives a kill at any of its requests, before the store has received
+    it or after the store has done what was asked."""
+    bucket = bucket_walk.store.bucket
     for number in count(stride, stride):
         bucket_walk.begin()
         with bucket_walk.landing() as process:
@@ -148,7 +47,7 @@ def test_requests(bucket_walk, stride):
         if exit_code == 0:
             break
         assert -signal.SIGKILL == exit_code
-        bucket_walk.survived()
+        bucket_walk.check()
 
 
 def killing(process, moment):
@@ -167,46 +66,20 @@ def killing(process, moment):
     return fault
 
 
-@pytest.mark.parametrize("share", [0, 0.5, 0.999])
-def test_answer(api, place, temporary, figures, share):
-    """A landing survives a kill while the answer arrives."""
-    walk = Walk(api, place, temporary, CASES["replacing"], figures)
-    with walk.landing(stand_at=1) as process:
-        assert process.stands()
-
-        def fault(answer):
-            whole = answer.whole()
-
-            def pieces():
-                yield whole[: int(share * len(whole))]
-                process.kill()
-
-            return replace(answer, body=pieces())
-
-        walk.api.script(fault)
-        process.go_on()
-        assert -signal.SIGKILL == process.end()
-    walk.survived()
-
-
-@each_or_every(12)
 def test_writes(folder_walk, stride):
     """A landing in a folder survives a kill in the middle of any write."""
     walk_writes(folder_walk, range(0, 10_000, 100 * stride))
 
 
-@pytest.mark.crash
-def test_writes_for_bucket(bucket_walk):
+def test_writes_for_bucket(bucket_walk, stride):
     """A landing in a bucket survives a kill in the middle of any write on this machine."""
-    walk_writes(bucket_walk, range(0, 10_000, 100))
+    walk_writes(bucket_walk, range(0, 10_000, 100 * stride))
 
 
-@pytest.mark.crash
-def test_writes_of_long_list(api, place, temporary, figures):
+def test_writes_of_long_list(walks, store, stride):
     """A landing survives a kill in the middle of any of the row groups of a long list."""
     people = [{"id": key, "email": f"{key * 7919}@example.com"} for key in range(300_000)]
-    walk = Walk(api, place, temporary, Case(OLD, people), figures)
-    walk_writes(walk, range(0, 10_000_000, 250_000))
+    walk_writes(walks(store, Case(OLD, people)), range(0, 10_000_000, 250_000 * stride))
 
 
 def walk_writes(walk, sizes):
@@ -218,5 +91,5 @@ def walk_writes(walk, sizes):
         if exit_code == 0:
             return
         assert -signal.SIGXFSZ == exit_code
-        walk.survived()
+        walk.check()
     raise AssertionError("no landing came to its end")

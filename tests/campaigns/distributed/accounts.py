@@ -101,3 +101,6 @@ class Accounts(StandIn):
         finally:
             with self._lock:
                 self.at_once -= 1
+
+
+ACCOUNTS = [Account(number) for number in range(40)]

@@ -22,7 +22,7 @@ from tests.campaigns.distributed.servers import (
     running,
     wait_until,
 )
-from tests.conftest import PARIS
+from tests.support.days import PARIS
 
 SLOTS_A_WORKER = 2
 POOL_SLOTS = 3  # fewer than two workers have

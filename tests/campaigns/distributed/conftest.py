@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from tests.campaigns.distributed.accounts import Account, Accounts
+from tests.campaigns.distributed.accounts import ACCOUNTS, Accounts
 from tests.campaigns.distributed.cluster import cluster
 
 DAG_ID = "mailpartner_many_accounts"
-ACCOUNTS = [Account(number) for number in range(40)]
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailpartner_provider.hooks.connection import key_forms
-from tests.campaigns.distributed.accounts import Account, Accounts
+from tests.campaigns.distributed.accounts import ACCOUNTS, Account, Accounts
 from tests.campaigns.distributed.cluster import POOL_SLOTS, Cluster, Run
-from tests.campaigns.distributed.conftest import ACCOUNTS
 from tests.campaigns.distributed.servers import wait_until
 from tests.support.bucket import Bucket
 
 ONE_EACH = {account.name: 1 for account in ACCOUNTS}
 SECONDS_FOR_ANOTHER_ONE = 5
-
-pytestmark = pytest.mark.distributed
 
 
 @pytest.mark.parametrize("number", [1, 2])

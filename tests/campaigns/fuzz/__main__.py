@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from tests.landing.test_bad_input import ANSWERS, ODD_ANSWERS
+from tests.support.bad_answers import ANSWERS, ODD_ANSWERS
 
 FOLDER = Path(".fuzz")
 WORDS = [

@@ -26,11 +26,13 @@ from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import DEFAULT_KEY
 from tests import HOME, LINEAGE
-from tests.conftest import TODAY, at_once, connect, files, listing
-from tests.landing.test_bad_input import ANSWERS
 from tests.support import wire
+from tests.support.api import at_once, connect, listing
+from tests.support.bad_answers import ANSWERS
 from tests.support.bucket import SECRET, Fault, Request, refusing
-from tests.support.dags import FIVE_DAYS_AGO, NOON, dag_of, midnight
+from tests.support.dags import dag_of
+from tests.support.days import days_ago, midnight, noon, today
+from tests.support.lake import files, partition_name
 from tests.support.runs import failures_heard, run_by_hand, run_by_scheduler
 from tests.support.wire import Wire
 
@@ -190,7 +192,7 @@ FAILURES = {
     "an empty list": Failure(answer=at_once(listing([])), arguments={"on_empty": "fail"}),
     "S3": Failure(answer=at_once(listing([ODD, UNUSABLE])), arguments={**S3, "max_rejected": 1}),
     "S3, refused": Failure(
-        arguments=S3, bucket=refusing(f"PUT /lake/x/dt={TODAY}/part-00000.parquet")
+        arguments=S3, bucket=lambda asked: refusing(f"PUT /lake/x/{partition_name()}")(asked)
     ),
     "S3, no bucket": Failure(arguments={"destination": "s3://aws_default@nowhere/x"}),
     "S3, no server": Failure(arguments={"destination": "s3://gone@lake/x"}),
@@ -255,7 +257,7 @@ def search(database, api, bucket, lake, log, monkeypatch):
         task = failure.by(
             task_id="land",
             outlets=[Asset("lake://secrecy")],
-            **{"destination": str(lake), "snapshot_date": str(TODAY), **failure.arguments},
+            **{"destination": str(lake), "snapshot_date": str(today()), **failure.arguments},
         )
         api.script(*[failure.answer] * 4 if failure.answer else [])
         bucket.fault = failure.bucket
@@ -264,9 +266,9 @@ def search(database, api, bucket, lake, log, monkeypatch):
             host = failure.fields.get("host", odd.url if failure.sent else api.url)
             connect(monkeypatch, api, **{**failure.fields, "host": host.replace("{port}", port)})
             with failures_heard(lambda error: errors.extend(shown(error))):
-                run = run_by_hand(dag_of(task), NOON)
+                run = run_by_hand(dag_of(task), noon())
 
-        left = {**files(lake), **bucket}
+        left = {**lake.files(), **bucket}
         places = {
             "errors": "".join(errors).encode(),
             "log": log().encode(),
@@ -289,7 +291,6 @@ def test_failure(search, what):
     assert landed == (what in LANDED)
 
 
-@pytest.mark.secrecy
 @pytest.mark.parametrize("what", ANSWERS)
 def test_bad_answer(search, what):
     """Neither the key nor an address is to be seen, however bad an answer is."""
@@ -315,7 +316,7 @@ def test_at_rest(api, lake, log, capfd):
         UnsubscribeToParquetOperator(
             task_id=name,
             destination=str(lake / name),
-            snapshot_date=str(TODAY),
+            snapshot_date=str(today()),
             outlets=[Asset("lake://secrecy")],
             trigger_rule="all_done",
         )
@@ -326,13 +327,13 @@ def test_at_rest(api, lake, log, capfd):
 
     nightly = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
     with failures_heard(lambda error: errors.extend(shown(error))):
-        (run,) = run_by_scheduler(dag_of(*tasks, schedule=nightly, due=midnight(FIVE_DAYS_AGO)))
+        (run,) = run_by_scheduler(dag_of(*tasks, schedule=nightly, due=midnight(days_ago(5))))
 
     kept = {name: text for name, text in files(HOME).items() if name != "airflow.cfg"}
     SEARCHED.update(failures=4, places=len(kept) + 2, bytes=sum(map(len, kept.values())))
     assert ["failed"] * 3 + ["success"] == [run.states[task.task_id] for task in tasks]
     assert b'"eventType": "FAIL"' in LINEAGE.read_bytes()
-    receipt = json.loads(files(lake)[f"landed/_receipts/dt={TODAY}.json"])
+    receipt = json.loads(lake.files()[f"landed/_receipts/dt={today()}.json"])
     assert receipt["sha256"].encode() in kept["airflow.db"] + kept.get("airflow.db-wal", b"")
     places = {"errors": "".join(errors).encode(), "log": log().encode(), **kept}
     assert [] == found([api.key, SECRET], places)

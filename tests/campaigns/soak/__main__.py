@@ -31,8 +31,8 @@ from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.faults import Fault
 from mailpartner_provider.testing.server import StandIn
 from tests.campaigns.soak.account import MARK, Account, Rows, record_key, row_key
-from tests.conftest import files
 from tests.support.bucket import Bucket
+from tests.support.lake import files
 
 FIRST_DAY = date(2020, 1, 1)
 LAKE = "s3://aws_default@soak/unsubscribes"

@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from tests.conftest import PARIS
+from tests.support.days import PARIS
 from tests.support.plain import plain, plain_row, read_plainly
 
 #: In every address, so that one that leaked is found.

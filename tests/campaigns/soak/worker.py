@@ -10,7 +10,8 @@ from datetime import datetime, time
 
 import time_machine
 
-from tests.conftest import PARIS, land
+from tests.support.days import PARIS
+from tests.support.landing import land
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from mailpartner_provider.lake.names import partition_file, receipt_file
 from tests.support.bucket import Bucket
-from tests.unit.lake.test_receipts import CHANGES, RECEIPT
+from tests.support.receipts import CHANGES, RECEIPT
 
 
 def put_history(lake: Bucket, snapshots: str, changes: str, today: date, rows: int) -> None:

@@ -12,9 +12,7 @@ import pytest
 
 from mailpartner_provider.get_provider_info import DEFAULT_BASE_URL
 from tests.campaigns.ui.history import put_history
-from tests.conftest import TODAY
-
-pytestmark = pytest.mark.ui
+from tests.support.days import today
 
 DAG_ID, TASK_ID, CONN_ID = "mailpartner_daily_s3", "land_unsubscribes", "mailpartner_default"
 SNAPSHOTS, CHANGES = "mailpartner/unsubscribes", "mailpartner/unsubscribe_changes"
@@ -77,7 +75,7 @@ def test_connection_test(page, account, picture, right, answer):
 
 def test_run(page, lake, picture):
     """The example, triggered by hand, lands the list."""
-    put_history(lake, SNAPSHOTS, CHANGES, TODAY, rows=10_000)
+    put_history(lake, SNAPSHOTS, CHANGES, today(), rows=10_000)
     page.goto(f"/dags/{DAG_ID}")
     page.get_by_role("button", name="Trigger Dag").click()
     page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True).click()
@@ -96,7 +94,7 @@ def test_log(page, account, picture):
     log = page.get_by_role("code").filter(has_text="10000 unsubscribes")
     expect(log.first).to_be_visible()
     expect(
-        page.get_by_text(f"Landing the snapshot of {TODAY} (from the run's").first
+        page.get_by_text(f"Landing the snapshot of {today()} (from the run's").first
     ).to_be_visible()
     picture("log")
     assert account.key not in page.content()
@@ -121,7 +119,7 @@ def test_link(page, picture):
     page.get_by_role("link", name="Landed partition").click()
 
     landing = page.frame_locator("iframe")
-    expect(landing.get_by_role("heading", name=f"Landing of {TODAY}")).to_be_visible()
+    expect(landing.get_by_role("heading", name=f"Landing of {today()}")).to_be_visible()
     expect(landing.get_by_text("manual__")).to_be_visible()
     picture("landing")
 
@@ -138,7 +136,7 @@ def test_page(page, picture, theme):
     shown = page.frame_locator("iframe")
     expect(shown.get_by_text("Landed today, ")).to_be_visible()
     expect(shown.get_by_role("img")).to_have_count(2)
-    expect(shown.get_by_role("row").nth(1)).to_contain_text(f"{TODAY}")
+    expect(shown.get_by_role("row").nth(1)).to_contain_text(f"{today()}")
     ground = shown.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
     assert {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 20, 24)"}[theme] == ground
     picture(f"page-{theme}")

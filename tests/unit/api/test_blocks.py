@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mailpartner_provider.api.blocks import Block, decode_block, decode_exactly, decode_fast
 from mailpartner_provider.schemas import RECORD
-from tests.conftest import PARIS
+from tests.support.days import PARIS
 from tests.support.oracle import assert_ways_agree
 from tests.support.plain import (
     ANYTHING,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from mailpartner_provider.api.records import Rejected, Unsubscribe, read_record
 from mailpartner_provider.exact_json import parse_json
-from tests.conftest import PARIS
+from tests.support.days import PARIS
 from tests.support.plain import (
     EPOCH,
     RAW_RECORDS,

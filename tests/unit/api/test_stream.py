@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from mailpartner_provider.api.source import BLOCK_BYTES, MAX_VALUE_BYTES
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.errors import BadData, RequestFailed, RequestRefused
-from tests.conftest import PARIS, THREE, listing
 from tests.support.answers import (
     DAMAGED_ANSWERS,
     GOOD_ANSWERS,
@@ -20,6 +19,8 @@ from tests.support.answers import (
     cases,
     pieces,
 )
+from tests.support.api import THREE, listing
+from tests.support.days import PARIS
 from tests.support.oracle import (
     NOW,
     TODAY,

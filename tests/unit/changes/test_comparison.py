@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mailpartner_provider.changes import diff
 from mailpartner_provider.changes.diff import Comparison
 from mailpartner_provider.errors import LandingStopped
-from tests.conftest import TODAY
+from tests.support.days import today
 from tests.support.plain import STEADY
 from tests.support.snapshots import COLUMNS, many, put_table
 
@@ -175,8 +175,8 @@ def test_damaged(tmp_path):
 
 def test_stopped(tmp_path):
     """A comparison under way is stopped at once, from another thread."""
-    put_table(tmp_path, TODAY, many(4_000_000, TODAY))
-    file = tmp_path / f"dt={TODAY}" / "part-00000.parquet"
+    put_table(tmp_path, today(), many(4_000_000, today()))
+    file = tmp_path / f"dt={today()}" / "part-00000.parquet"
     under_way = Comparison()
     ended_at = []
 

@@ -16,7 +16,7 @@ from mailpartner_provider.lake.names import (
     receipt_file,
     rejected_file,
 )
-from tests.conftest import PARIS
+from tests.support.days import PARIS
 from tests.support.plain import STEADY
 
 ZONES = ["Europe/Paris", "UTC", "America/Sao_Paulo", "Asia/Beirut", "Asia/Kathmandu"]

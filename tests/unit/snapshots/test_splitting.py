@@ -18,7 +18,7 @@ from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import snapshot_schema
 from mailpartner_provider.snapshots import splitting
 from mailpartner_provider.snapshots.splitting import local_days, split_by_day
-from tests.conftest import PARIS, TODAY
+from tests.support.days import PARIS, today
 from tests.support.plain import EPOCH, STEADY
 
 UTC = pa.timestamp("us", "UTC")
@@ -35,7 +35,7 @@ def staged(folder, instants):
         pa.array(range(len(instants)), pa.int64()),
         pa.array([f"p{number}@example.com" for number in range(len(instants))], pa.string()),
         pa.array(instants, UTC),
-        pa.array([TODAY] * len(instants), pa.date32()),
+        pa.array([today()] * len(instants), pa.date32()),
         pa.nulls(len(instants), pa.string()),
     ]
     file = folder / "part.parquet"

@@ -14,7 +14,7 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError
 
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.faults import FAULTS, SHAPES
-from tests.conftest import THREE, listing
+from tests.support.api import THREE, listing
 
 WHOLE = json.dumps(listing(THREE), separators=(",", ":"), ensure_ascii=False).encode()
 

@@ -13,7 +13,7 @@ import requests
 
 from mailpartner_provider.testing.lists import MadeUpList
 from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
-from tests.conftest import THREE
+from tests.support.api import THREE
 
 #: The vendor's documented answers.
 DOCUMENTED_LIST = {

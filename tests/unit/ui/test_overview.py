@@ -8,7 +8,7 @@ from datetime import date, datetime, timezone
 import pytest
 
 from mailpartner_provider.ui.overview import overview_of
-from tests.unit.lake.test_receipts import CHANGES, RECEIPT
+from tests.support.receipts import CHANGES, RECEIPT
 
 
 def look(*receipts, changes=(), now="2026-11-22T12:00:00"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from html.parser import HTMLParser
 
 from mailpartner_provider.ui.overview import LATE, Landing, Overview
 from mailpartner_provider.ui.page import BAR_WIDTH, HEIGHT, WIDTH, View, chart_of, render, signed
-from tests.unit.lake.test_receipts import RECEIPT
+from tests.support.html import shown
+from tests.support.receipts import RECEIPT
 
 VARIABLE = "mailpartner_destinations"
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -25,21 +25,6 @@ def landing(days_ago, rows, **members):
 
 def overview(*landings, destination="/lake"):
     return Overview(destination, "file:///lake", LATE, "Not landed", landings)
-
-
-def shown(html):
-    """Read the texts of a page, and the names of its elements."""
-    texts, tags = [], set()
-
-    class Reader(HTMLParser):
-        def handle_data(self, data):
-            texts.append(data.strip())
-
-        def handle_starttag(self, tag, attributes):
-            tags.add(tag)
-
-    Reader().feed(html.partition("</style>")[2])
-    return list(filter(None, texts)), tags
 
 
 class TestChart:

@@ -15,7 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.testing.lists import make_unsubscribes
 from mailpartner_provider.testing.server import StandIn
-from tests.conftest import PARIS, land
+from tests.support.days import PARIS
+from tests.support.landing import land
 
 FIRST, LAST = date(2026, 10, 12), date(2026, 11, 22)
 NOT_LANDED = date(2026, 11, 1)

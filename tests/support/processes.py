@@ -17,8 +17,9 @@ from typing import Any
 
 import time_machine
 
-from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+from tests.support.days import today
 from tests.support.forks import FORKS
+from tests.support.landing import operator
 
 PATIENCE_SECONDS = 60
 
@@ -77,6 +78,7 @@ def landing(
     :param stand_at: the number of that step, from 1; 0 for none
     :param prepare: what the process does first
     """
+    arguments.setdefault("snapshot_date", str(today()))
     ours, theirs = FORKS.Pipe()
     settings = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}
     process = FORKS.Process(
@@ -127,7 +129,7 @@ def _land(
     os.environ.update(settings)
     tempfile.tempdir = temporary
     prepare()
-    task = UnsubscribeToParquetOperator(task_id="land", destination=destination, **arguments)
+    task = operator(destination, **arguments)
     if stand_at:
         _stand_at(stand_at, (temporary, destination), pipe)
     task.execute({})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 
 from mailpartner_provider.testing.server import StandIn
-from tests.conftest import THREE, TODAY, YESTERDAY, files, land
+from tests.support.api import THREE
+from tests.support.days import days_ago, today, yesterday
+from tests.support.lake import files, partition_name, quarantine_name, receipt_name
+from tests.support.landing import land
 
-EMPTY_DAY = TODAY - timedelta(days=2)
 ZONE = "Asia/Tokyo"  # of the engines' sessions: an instant does not depend on it
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -36,15 +38,15 @@ def destination(tmp_path_factory):
     odd = {"id": 21, "email": "dora@example.com", "createdAt": "0000-00-00 00:00:00", "why": "☂"}
     with StandIn() as api, pytest.MonkeyPatch.context() as environment:
         environment.setenv("AIRFLOW_CONN_MAILPARTNER_DEFAULT", api.connection)
-        land(root, snapshot_date=str(EMPTY_DAY))
+        land(root, days_ago(2))
         api.unsubscribes = THREE
-        land(root, snapshot_date=str(YESTERDAY))
+        land(root, yesterday())
         api.unsubscribes = [*THREE, odd, {"id": 1}]
         land(root, max_rejected=1)
     assert {
-        *(f"dt={day}/part-00000.parquet" for day in (EMPTY_DAY, YESTERDAY, TODAY)),
-        *(f"_receipts/dt={day}.json" for day in (EMPTY_DAY, YESTERDAY, TODAY)),
-        f"_rejected/dt={TODAY}.jsonl",
+        *(partition_name(day) for day in (days_ago(2), yesterday(), today())),
+        *(receipt_name(day) for day in (days_ago(2), yesterday(), today())),
+        quarantine_name(),
     } == set(files(root))
     return root
 
@@ -127,11 +129,11 @@ def test_read(destination, read):
     assert {field.name: field.type for field in SCHEMA} == {
         field.name: plain(field.type) for field in table.schema
     }
-    *before, last = people_of(TODAY)
+    *before, last = people_of(today())
     why = '{"why":"\\u2602","createdAt":"0000-00-00 00:00:00"}'
-    dora = row(TODAY, 21, "dora@example.com", None, extra_fields=why)
+    dora = row(today(), 21, "dora@example.com", None, extra_fields=why)
     found = table.select(SCHEMA.names).cast(SCHEMA).to_pylist()
-    assert [*people_of(YESTERDAY), *before, dora, last] == sorted(
+    assert [*people_of(yesterday()), *before, dora, last] == sorted(
         found, key=lambda row: (row["dt"], row["id"])
     )
 

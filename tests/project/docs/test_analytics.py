@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from docs import plots
-from tests.campaigns.docs.lake import make_lake
-from tests.campaigns.docs.page import DOCS, PAGE, QUESTIONS, draw, open_lake
+from tests.project.docs.lake import make_lake
+from tests.project.docs.page import DOCS, PAGE, QUESTIONS, draw, open_lake
 
 TABLES = [question for question in QUESTIONS if question.table]
 PICTURES = [question for question in QUESTIONS if question.picture]

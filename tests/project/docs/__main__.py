@@ -1,4 +1,4 @@
-"""Draw the plots of the analyst's page again: ``python -m tests.campaigns.docs``."""
+"""Draw the plots of the analyst's page again: ``python -m tests.project.docs``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from tests.campaigns.docs.lake import make_lake
-from tests.campaigns.docs.page import DOCS, QUESTIONS, draw, open_lake
+from tests.project.docs.lake import make_lake
+from tests.project.docs.page import DOCS, QUESTIONS, draw, open_lake
 
 
 def main() -> None:

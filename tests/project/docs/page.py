@@ -9,8 +9,9 @@ from typing import NamedTuple
 import duckdb
 
 from docs import plots
+from tests.support.project import PROJECT
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = PROJECT / "docs"
 PAGE = (DOCS / "analytics.md").read_text()
 
 

@@ -1,0 +1,108 @@
+"""Which list stands: of a later day, of another layout, of others."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from mailpartner_provider.lake.layouts import INDEX
+from tests.support.api import THREE
+from tests.support.created import (
+    FIVE,
+    land_created,
+    partitions,
+)
+from tests.support.days import days_ago, today, yesterday
+from tests.support.landing import land
+
+
+class TestLate:
+    def test_newer_list_stays(self, api, lake):
+        """A landing for an earlier day than the newest keeps the newer list, and asks nothing."""
+        land_created(lake)
+        before, asked = lake.files(), len(api.asked)
+        api.unsubscribes = THREE[:1]
+
+        receipt = land_created(lake, yesterday())
+
+        assert before == lake.files()
+        assert (str(today()), False) == (receipt["snapshot_date"], receipt["changed"])
+        assert asked == len(api.asked)
+
+    def test_nothing_newer(self, api, lake):
+        """A late landing holds what was created before the end of its day, undated people too; the
+        next landing brings the others."""
+        api.unsubscribes = [*THREE, {**FIVE[4], "createdAt": f"{today()} 00:00:00"}]
+
+        late = land_created(lake, yesterday())
+        assert str(today()) not in partitions(lake)
+        assert ("backdated", 1) == (late["status"], late["after_cutoff"])
+
+        assert 1 == land_created(lake)["partitions_written"]
+        assert [22] == partitions(lake)[str(today())]
+
+    def test_live_stays(self, api, lake):
+        """A late landing of a day keeps the live list of that day."""
+        land_created(lake, yesterday())
+        lake.make_live(yesterday())
+        before = lake.files()
+        api.unsubscribes = THREE[:2]
+
+        assert 3 == land_created(lake, yesterday())["rows"]
+        assert before == lake.files()
+
+    def test_live_but_damaged(self, api, lake, log):
+        """It keeps nothing when a landing was killed since, whose partitions stand there."""
+        land_created(lake, yesterday())
+        lake.make_live(yesterday())
+        (lake / INDEX).write_text("{}")
+
+        assert 3 == land_created(lake, yesterday())["partitions_written"]
+        assert "landing it again" in log()
+
+    def test_history(self, api, lake):
+        """The receipt names the list of an earlier day."""
+        land_created(lake, days_ago(9))
+
+        assert str(days_ago(9)) == land_created(lake)["previous_snapshot_date"]
+
+
+class TestMixedLayouts:
+    @pytest.mark.parametrize("days", [5, 1, 0])
+    @pytest.mark.parametrize("layout", ["snapshot", "created"])
+    def test_refused(self, api, lake, layout, days):
+        """A destination is of one layout, for any day; the other is refused before anything is
+        asked."""
+        land(lake, yesterday(), partition_by=layout)
+        before, asked = lake.files(), len(api.asked)
+        (other,) = {"snapshot", "created"} - {layout}
+
+        with pytest.raises(AirflowFailException, match=f"partition_by: .* is of '{layout}'"):
+            land(lake, days_ago(days), partition_by=other)
+
+        assert before == lake.files()
+        assert asked == len(api.asked)
+
+    def test_partitions_of_nobody(self, api, lake):
+        """Partitions that no receipt and no index accounts for are not touched."""
+        land(lake)
+        lake.receipt_path().unlink()
+        before = lake.files()
+
+        with pytest.raises(
+            AirflowFailException, match="destination: .*dt=.* choose another folder"
+        ):
+            land_created(lake)
+
+        assert before == lake.files()
+
+    def test_foreign_files(self, api, lake):
+        """Files of others are left alone, and are no partitions."""
+        for name in ("README", "dt=2020-01-01/part-00007.parquet", "dt=x/part-00000.parquet"):
+            (lake / name).parent.mkdir(parents=True, exist_ok=True)
+            (lake / name).write_text("mine")
+        before = lake.files()
+
+        land_created(lake)
+
+        assert before.items() <= lake.files().items()

@@ -1,0 +1,110 @@
+"""``python -m mailpartner_provider erase``: what it reads, prints and refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from mailpartner_provider.__main__ import main
+from tests.support.api import connect
+from tests.support.changes import compare
+from tests.support.erasing import (
+    KEY,
+    NINE,
+    ZOE,
+    assert_gone,
+)
+from tests.support.landing import land
+
+PEOPLE = f"{ZOE}\n\n  anne@example.com \n".encode()
+
+
+class TestCommand:
+    def test_report(self, two_days, feed):
+        """The command erases from each destination, and prints what it replaced, not whom."""
+        compare(two_days, feed)
+        command = [sys.executable, "-m", "mailpartner_provider", "erase", two_days, feed]
+
+        done = subprocess.run(command, input=PEOPLE, capture_output=True)
+
+        assert 0 == done.returncode, done.stderr
+        first, end = json.JSONDecoder().raw_decode(done.stdout.decode())
+        second = json.loads(done.stdout[end:])
+        assert (2, 3) == (first["people"], len(first["files"]))
+        assert feed.folder.as_uri() + "/" == second["destination"].rstrip("/") + "/"
+        assert_gone(two_days)
+        assert_gone(feed)
+        for secret in ("zoe", "anne"):
+            assert secret not in (done.stdout + done.stderr).decode().lower()
+
+    @pytest.fixture
+    def run(self, monkeypatch, capfd):
+        """Run the command in this process; return its exit code, output and errors."""
+
+        def run(*arguments, people=PEOPLE):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(people)))
+            capfd.readouterr()
+            try:
+                code = main(["erase", *map(str, arguments)])
+            except SystemExit as end:  # argparse's way to refuse
+                code = end.code
+            return (code, *capfd.readouterr())
+
+        return run
+
+    def test_key(self, api, lake, monkeypatch, run):
+        """The connection that has the key of hashed addresses is named by argument."""
+        connect(monkeypatch, api, extra={"email_hmac_key": KEY})
+        api.unsubscribes = NINE
+        land(lake, email_mode="hmac")
+
+        code, _, errors = run(lake)
+        assert 1 == code
+        assert "Not erased: " in errors and "--mailpartner-conn-id" in errors
+
+        code, report, _ = run(lake, "--mailpartner-conn-id", "mailpartner_default")
+        assert 0 == code
+        assert 1 == len(json.loads(report)["files"])
+
+    def test_byte_order_mark(self, two_days, run):
+        """A byte order mark before the first address, as Windows puts it, is no part of it."""
+        code, _, errors = run(two_days, people=f"\ufeff{ZOE}\r\n".encode())
+
+        assert 0 == code, errors
+        assert_gone(two_days)
+
+    def test_encoding(self, lake, run):
+        """Addresses that are not UTF-8 would find nobody: they are refused, and not shown."""
+        code, _, errors = run(lake, people="björn@example.com\n".encode("latin-1"))
+
+        assert (2, False) == (code, lake.exists())
+        assert "not UTF-8" in errors
+        assert "example.com" not in errors
+
+    def test_without_receipts(self, two_days, run):
+        """Partitions that have lost their receipts are searched all the same."""
+        shutil.rmtree(two_days / "_receipts")
+
+        assert 0 == run(two_days)[0]
+        assert_gone(two_days)
+
+    def test_nowhere(self, two_days, run):
+        """Where nothing has been landed nobody can be erased: the place is a misspelt one."""
+        place = two_days.folder.with_name("unsubscribers")
+
+        code, _, errors = run(place)
+
+        assert (1, False) == (code, place.exists())
+        assert f"nothing has been landed in file://{place}" in errors
+
+    def test_nobody(self, lake, run):
+        """Without an address nothing is done."""
+        code, _, errors = run(lake, people=b"\n")
+
+        assert (2, False) == (code, lake.exists())
+        assert "standard input has no address" in errors

@@ -1,0 +1,115 @@
+"""Changes from one prefix of a bucket to another."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from mailpartner_provider.errors import BadData, LandingStopped
+from tests.support.bucket import refusing
+from tests.support.changes import ANNE, BJORN, CARLA, compare, comparing
+from tests.support.days import today, yesterday
+from tests.support.lake import partition_name
+from tests.support.snapshots import put_snapshot
+
+
+class TestS3:
+    source, destination = "s3://aws_default@lake/unsubscribes", "s3://aws_default@lake/changes"
+
+    @pytest.fixture
+    def two_days(self, bucket, lake):
+        put_snapshot(lake, yesterday(), [ANNE, BJORN])
+        put_snapshot(lake, today(), [BJORN, CARLA])
+        bucket.update({f"unsubscribes/{name}": text for name, text in lake.files().items()})
+        return bucket
+
+    def test_what_lies_there(self, two_days, lake, feed):
+        """From one prefix of a bucket to another, the same bytes land as in a local folder."""
+        before = dict(two_days)
+
+        receipt = compare(self.source, self.destination)
+
+        compare(lake, feed)
+        name = partition_name()
+        assert feed.files()[name] == two_days[f"changes/{name}"]
+        assert receipt == json.loads(two_days[f"changes/_receipts/dt={today()}.json"])
+        assert before.items() <= dict(two_days).items()
+        assert len(before) + 2 == len(two_days)
+
+    def test_requests(self, two_days):
+        """A day's changes ask for two receipts and two files, and list nothing."""
+        two_days.asked.clear()
+
+        compare(self.source, self.destination)
+
+        asked = [each for each in two_days.asked if "/unsubscribes/" in each]
+        assert [
+            f"GET /lake/unsubscribes/_receipts/dt={today()}.json",
+            f"GET /lake/unsubscribes/_receipts/dt={yesterday()}.json",
+            f"GET /lake/unsubscribes/dt={today()}/part-00000.parquet",
+            f"GET /lake/unsubscribes/dt={yesterday()}/part-00000.parquet",
+        ] == asked
+        assert f"PUT /lake/changes/_receipts/dt={today()}.json" == two_days.asked[-1]
+
+    def test_again(self, two_days):
+        """The same snapshots change nothing, and say so."""
+        compare(self.source, self.destination)
+
+        assert not compare(self.source, self.destination)["changed"]
+
+    def test_refused(self, two_days):
+        """A refused PUT leaves the bucket as it was, and is named."""
+        two_days.fault = refusing(f"PUT /lake/changes/dt={today()}/part-00000.parquet")
+        before = dict(two_days)
+
+        with pytest.raises(OSError, match=f"^cannot write s3://lake/changes/dt={today()}/"):
+            compare(self.source, self.destination)
+
+        assert before == dict(two_days)
+
+    def test_stopped(self, two_days):
+        """What is stopped at the last moment publishes nothing either."""
+        task = comparing(self.source, self.destination)
+        before = dict(two_days)
+
+        class Stopping(list):
+            def append(self, asked):
+                super().append(asked)
+                if asked == f"GET /lake/changes/dt={today()}/part-00000.parquet":
+                    task.on_kill()
+
+        two_days.asked = Stopping()
+
+        with pytest.raises(LandingStopped):
+            task.execute({})
+
+        assert two_days.asked
+        assert before == dict(two_days)
+
+    def test_unreadable_receipt(self, two_days):
+        """A receipt that cannot be read is asked for once."""
+        receipt = f"unsubscribes/_receipts/dt={yesterday()}.json"
+        two_days[receipt] = b""
+        two_days.asked.clear()
+
+        assert compare(self.source, self.destination)["previous_snapshot_date"] is None
+        assert 1 == two_days.asked.count(f"GET /lake/{receipt}")
+
+    def test_damaged(self, two_days):
+        """A damaged file is not compared."""
+        name = f"unsubscribes/dt={yesterday()}/part-00000.parquet"
+        two_days[name] = bytes(len(two_days[name]))
+
+        with pytest.raises(BadData, match="does not match its receipt"):
+            compare(self.source, self.destination)
+
+    def test_into_the_source(self, two_days):
+        """Changes never replace a snapshot here either."""
+        before = dict(two_days)
+
+        with pytest.raises(AirflowFailException, match=r"holds mailpartner\.unsubscribes"):
+            compare(self.source, self.source)
+
+        assert before == dict(two_days)
