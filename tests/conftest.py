@@ -89,7 +89,7 @@ def log(caplog, capfd):
 
 
 def connect(monkeypatch, api: StandIn, *, conn_id: str = "mailpartner_default", **fields: Any):
-    """Give Airflow a connection to the API, by environment."""
+    """Define Airflow's connection to the API, in the environment."""
     connection = {**json.loads(api.connection), **fields}
     monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
 

@@ -72,7 +72,7 @@ def by_day(records):
 
 
 def places(lake):
-    """Tell the files of partitions apart: one that was put there again is another."""
+    """Return each partition file's identity, which changes when the file is written again."""
     return {
         str(path.relative_to(lake)): (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in lake.glob("dt=*/*")

@@ -394,7 +394,7 @@ class TestKilled:
 
 
 def live(lake, day):
-    """Have a snapshot count as observed on its day."""
+    """Mark a snapshot as live, as if it had been observed on its day."""
     place = lake / f"_receipts/dt={day}.json"
     place.write_text(place.read_text().replace('"backdated"', '"live"'))
 

@@ -49,5 +49,5 @@ def dag_of(
 
 
 def midnight(day: date, zone: tzinfo = PARIS) -> datetime:
-    """Give the instant at which a day begins."""
+    """Return the instant at which a day begins."""
     return datetime.combine(day, time(), zone)

@@ -25,7 +25,7 @@ class Place(Protocol):
         """Read everything that lies there, hidden or not, by name."""
 
     def restore(self, files: Mapping[str, bytes]) -> None:
-        """Have these files lie there, and no others."""
+        """Replace everything by these files."""
 
     def opt_outs(self) -> OptOuts:
         """Read what a warehouse would: day, id and address of every row."""

@@ -56,7 +56,7 @@ def lists(api, other, tmp_path):
 
 
 def reconciled(place):
-    """Give the receipt of the day, which must be that of the partition and of the quarantine."""
+    """Return the receipt of the day; check that it matches the partition and the quarantine."""
     files = place.files()
     receipt = json.loads(files[RECEIPT])
     assert receipt["sha256"] == hashlib.sha256(files[PARTITION]).hexdigest()
@@ -229,7 +229,7 @@ def land_beside(destination, **arguments):
 
 
 def standing(number, stands, go_on):
-    """Have the n-th request wait for its answer."""
+    """Delay the answer to the n-th request until ``go_on`` is set."""
     numbers = count(1)
 
     def fault(request):
