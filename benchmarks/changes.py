@@ -73,7 +73,7 @@ def make_snapshot(
 
 
 def tell(folder: Path) -> None:
-    """Tell the changes once; print what it cost."""
+    """Land the changes once; print what it cost."""
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(dir=folder)
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     import duckdb

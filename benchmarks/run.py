@@ -105,7 +105,7 @@ def go(job: Job, address: str) -> dict[str, float]:
 
 
 def headline(rounds: int) -> str:
-    """Say when and where, and how to read the figures."""
+    """Return when and where the figures were made, and how to read them."""
     today = datetime.now(timezone.utc).date()
     return (
         "# Benchmarks\n\n"
@@ -193,7 +193,7 @@ def startup_table(processes: int = 5) -> str:
 
 
 def above_idle(cost: dict[str, float]) -> float:
-    """Give the peak memory above that of the process before it began, in MB."""
+    """Return the peak memory above that of the process before it began, in MB."""
     return (cost["peak_bytes"] - cost["idle_bytes"]) / 2**20
 
 

@@ -30,7 +30,7 @@ AWKWARD: dict[str, Callable[[int, dict[str, Any]], str]] = {
 
 
 def list_file(folder: Path, count: int, kind: str | None = None) -> Path:
-    """Give a file with the answer of so many records; write it the first time."""
+    """Return a file with the answer of so many records; write it the first time."""
     file = folder / (f"{count} {kind}.json" if kind else f"{count}.json").replace(" ", "-")
     write = AWKWARD[kind] if kind else _compact
     if not file.exists():
@@ -83,7 +83,7 @@ def _serve(folder: Path, port: Queue[int]) -> None:
                     sent += os.sendfile(self.connection.fileno(), body.fileno(), sent, 2**24)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     port.put(server.server_address[1])

@@ -52,7 +52,7 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Give the receipt of every day that landed; of a day that landed twice, the newest."""
+        """Return the receipt of every day that landed; of a day that landed twice, the newest."""
         name = "triggering_asset_events"
         if name not in context:  # Airflow 2 calls its assets datasets
             name = "triggering_dataset_events"

@@ -44,7 +44,7 @@ WHERE snapshot_date = %(snapshot_date)s;
 
 
 def parameters(receipt: dict[str, Any]) -> dict[str, Any]:
-    """Give what the statements need to know of a day that landed."""
+    """Return the parameters of the statements for a day that landed."""
     file = f"dt={receipt['snapshot_date']}/part-00000.parquet"
     return {"snapshot_date": receipt["snapshot_date"], "rows": receipt["rows"], "file": file}
 
@@ -63,7 +63,7 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Give the receipt of every day that landed; of a day that landed twice, the newest."""
+        """Return the receipt of every day that landed; of a day that landed twice, the newest."""
         name = "triggering_asset_events"
         if name not in context:  # Airflow 2 calls its assets datasets
             name = "triggering_dataset_events"

@@ -98,7 +98,7 @@ def account(now: datetime) -> Iterator[Account]:
 
 
 def airflow_settings(opened: Account) -> dict[str, str]:
-    """Give the environment of an Airflow that lives in .demo and knows the connection."""
+    """Return the environment of an Airflow that lives in .demo and knows the connection."""
     connection = {"conn_type": "mailpartner", "host": opened.base_url, "password": opened.key}
     return {
         **os.environ,

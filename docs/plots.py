@@ -29,7 +29,7 @@ def draw(plot: Plot, result: pd.DataFrame, *, title: str, file: Path) -> None:
 
 
 def digest(result: pd.DataFrame) -> str:
-    """Give the SHA-256 of a result, written as CSV."""
+    """Return the SHA-256 of a result, written as CSV."""
     return hashlib.sha256(result.to_csv(index=False).encode()).hexdigest()
 
 

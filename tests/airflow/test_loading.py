@@ -271,7 +271,7 @@ class TestStatements:
         monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_BUCKET", "lake")
 
     def statements(self, example: str, **members: Any) -> list[Any]:
-        """Give an example's SQL for a receipt, statement by statement, as sqlglot reads it."""
+        """Return the statements of an example's SQL for a receipt, as sqlglot reads them."""
         import sqlglot
         from airflow.providers.google.cloud.hooks.bigquery import _bind_parameters as bound
 

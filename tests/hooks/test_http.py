@@ -387,7 +387,7 @@ class TestTime:
 
 
 def _watched(pieces, left):
-    """Tell when nobody wants more of an answer."""
+    """Yield the pieces of an answer; set ``left`` when nobody reads on."""
     try:
         yield from pieces
     finally:

@@ -63,7 +63,7 @@ FINAL = {
 
 
 def at_once(fault):
-    """Let the next try come without a wait."""
+    """Return the fault with a ``Retry-After`` of 0, so that the next try does not wait."""
 
     def made(answer):
         answer = fault(answer)

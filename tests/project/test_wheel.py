@@ -53,12 +53,14 @@ def airflow(shipped: Path, home: Path, *command: str) -> str:
 
 
 def test_content(wheel):
-    """The wheel has the package, its types, page, licence and examples; not the tests."""
+    """The wheel has the package, its types, page, licence and all examples; not the tests."""
     names = zipfile.ZipFile(wheel).namelist()
+    examples = {path.name for path in PROJECT.glob("dags_examples/*.py")}
 
     assert "mailpartner_provider/py.typed" in names
     assert "mailpartner_provider/ui/page.html" in names
-    assert "mailpartner_provider/example_dags/mailpartner_daily_s3.py" in names
+    assert "mailpartner_daily_s3.py" in examples
+    assert {f"mailpartner_provider/example_dags/{name}" for name in examples} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {"mailpartner_provider"} == {
         name.partition("/")[0] for name in names if ".dist-info/" not in name

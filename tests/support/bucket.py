@@ -63,7 +63,7 @@ def refusing(*asked: str) -> Fault:
 
 
 def first(times: int, fault: Fault, *asked: str) -> Fault:
-    """Have a fault that many times, with these requests or with any, and none afterwards."""
+    """Make a fault that happens so many times, with these requests or with any, then no more."""
     numbers = count(1)
 
     def faulty(request: Request) -> Iterable[bytes]:
@@ -75,7 +75,7 @@ def first(times: int, fault: Fault, *asked: str) -> Fault:
 
 
 def throttling(request: Request) -> Iterable[bytes]:
-    """Say that it is too much, as S3 does."""
+    """Refuse because there are too many requests, as S3 does."""
     return request.refuse("503 Slow Down", "SlowDown", "Please reduce your request rate.")
 
 
@@ -149,4 +149,4 @@ class Bucket(MutableMapping[str, bytes]):
 
 class _Quiet(WSGIRequestHandler):
     def log(self, *args: Any, **kwargs: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

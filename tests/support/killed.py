@@ -12,7 +12,7 @@ from tests.support.forks import FORKS
 
 
 def kill(work: Callable[[LocalFolder], object], folder: Path, steps: int) -> None:
-    """Have work done in a folder by a process of its own, which dies after some steps."""
+    """Run work in a folder in a new process, which is killed after some steps."""
     process = FORKS.Process(target=_work, args=(work, folder, steps))
     process.start()
     process.join(60)

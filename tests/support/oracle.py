@@ -227,7 +227,7 @@ def sorted_out(records, zone):
 
 
 def depth(body: bytes) -> int:
-    """Tell how deep an answer is nested, or would be if it were whole."""
+    """Return how deep an answer is nested, or would be if it were whole."""
     deepest = now = 0
     for bracket in re.findall(rb"[\[{}\]]", re.sub(rb'"(?:\\.|[^"\\])*"', b"", body)):
         now += 1 if bracket in b"[{" else -1
@@ -248,7 +248,7 @@ def source() -> str:
 
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
-    """Have the stream cut blocks of another size."""
+    """Set the size of the blocks that the stream cuts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "BLOCK_BYTES", size)
         yield
@@ -256,7 +256,7 @@ def blocks_of(size: int) -> Iterator[None]:
 
 @contextmanager
 def room_to_recurse() -> Iterator[None]:
-    """Let plain code, which recurses more than the decoder does, come to an end."""
+    """Raise the limit of recursion for plain code, which recurses more than the decoder does."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(20 * limit)
     try:

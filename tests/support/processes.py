@@ -52,7 +52,7 @@ class Process:
             return False
 
     def go_on(self) -> None:
-        """Let it take the step, and all that follow."""
+        """Allow this step and all that follow."""
         self._pipe.send_bytes(b"go on")
 
     def kill(self) -> None:
@@ -96,7 +96,7 @@ def landing(
 
 
 def write_at_most(size: int) -> None:
-    """Have this process be killed in the middle of the write that makes a file longer than this."""
+    """Arrange that the write that makes a file longer than this kills the process in its middle."""
     silence = os.open(os.devnull, os.O_WRONLY)  # its own output may be a file, too
     os.dup2(silence, 1)
     os.dup2(silence, 2)
@@ -111,7 +111,7 @@ def travel(to: datetime) -> None:
 
 
 def start_forks() -> None:
-    """Have the imports done, and the fork server's own files made, before a test begins."""
+    """Start the fork server, so that its imports and files are made before a test begins."""
     process = FORKS.Process(target=int)
     process.start()
     process.join()

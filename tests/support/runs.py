@@ -62,8 +62,8 @@ def run_by_hand(dag: DAG, logical_date: datetime | None, **more: Any) -> Run:
 
 
 def run_by_scheduler(*dags: DAG, count: int | None = None) -> list[Run]:
-    """Let Airflow's scheduler work on these DAGs alone until they have run so often, each once
-    unless told otherwise; give the runs."""
+    """Run Airflow's scheduler on these DAGs alone until they have run so often (by default each
+    once); return the runs."""
     from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 
     for dag in dags:
@@ -159,7 +159,7 @@ if AIRFLOW < (3,):
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
     def start_metrics() -> None:
-        """Have metrics sent as in a task's process; Airflow 2 does so by itself."""
+        """Start sending metrics as in a task's process; Airflow 2 does so by itself."""
 
     def _bag(files: Any) -> Any:
         from airflow.models import DagBag
@@ -201,7 +201,7 @@ else:
         _dags[dag.dag_id] = dag
 
     def start_metrics() -> None:
-        """Have metrics sent as in a task's process."""
+        """Start sending metrics as in a task's process."""
         try:
             from airflow.sdk.execution_time.task_runner import stats, stats_utils
         except ImportError:  # Airflow 3.1 does so by itself

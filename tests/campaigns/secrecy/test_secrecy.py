@@ -216,7 +216,7 @@ def written(secret: str) -> set[str]:
 
 
 def found(secrets: list[str], places: dict[str, bytes]) -> list[str]:
-    """Say where one of the secrets, or a marked address, is to be seen."""
+    """List the places in which one of the secrets, or a marked address, can be read."""
     forms = {form.encode() for secret in secrets for form in written(secret)}
     return [
         f"{place}: {text[max(0, at - 100) : at + 100]!r}"
@@ -250,7 +250,7 @@ def api(mailpartner_api, monkeypatch):
 
 @pytest.fixture
 def search(database, api, bucket, lake, log, monkeypatch):
-    """Let a task of a real run fail, and search what it logs, raises and publishes."""
+    """Run a task that fails, and search what it logs, raises and publishes."""
 
     def search(failure: Failure) -> str:
         errors: list[str] = []

@@ -218,7 +218,7 @@ def _script(worker: Worker, draw: random.Random, tally: Tally) -> Iterator[Fault
 
 
 def _at_once(fault: Fault) -> Fault:
-    """Let the next try come without a wait."""
+    """Return the fault with a ``Retry-After`` of 0, so that the next try does not wait."""
 
     def answer(usual: Answer) -> Answer:
         made = fault(usual)

@@ -20,7 +20,7 @@ LONG = 300_000
 
 
 def said(message) -> str:
-    """Say what is shown of the API's own words."""
+    """Return what is shown of the API's own words."""
     error = refusal({"success": False, "message": message}, call=CALL)
     return str(error).partition("; the API says: ")[2]
 

@@ -51,7 +51,7 @@ def write(folder: Path, name: str, records) -> Path:
 
 
 def compare(*snapshots):
-    """Give the changes as they come: change and record."""
+    """Return the changes in their order: change and record."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         files = [write(place, str(number), each) for number, each in enumerate(snapshots)]
@@ -68,7 +68,7 @@ def by_id(records):
 
 
 def plain_changes(now, before):
-    """Tell the changes once more, id by id."""
+    """Compare once more, in plain code, id by id."""
     now, before = by_id(now), by_id(before)
     for each in now.keys() | before.keys():
         if each not in before:

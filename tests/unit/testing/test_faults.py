@@ -26,7 +26,7 @@ def ask(api, *script, **options):
 
 
 def received(api, *script):
-    """Give the bytes that arrive before the connection ends, however it does."""
+    """Return the bytes that arrive before the connection ends, and the error that ended it."""
     body = b""
     with ask(api, *script, stream=True) as answer:
         try:

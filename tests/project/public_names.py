@@ -1,0 +1,240 @@
+"""Every public name of the package, with its types: what users may rely on.
+
+What this file imports is the list of public names; everything else is internal. ``make check``
+checks the types. ``test_public_names.py`` beside it runs these functions on this checkout, and
+``make wheel`` runs them on the wheel, which has neither pytest nor the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import requests
+from typing_extensions import assert_type
+
+from mailpartner_provider.errors import (
+    BadData,
+    LandingStopped,
+    MailPartnerError,
+    NothingToLand,
+    RequestFailed,
+    RequestRefused,
+    WrongArgument,
+)
+from mailpartner_provider.get_provider_info import get_provider_info
+from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+from mailpartner_provider.operators.links import LandedPartitionLink
+from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
+from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+from mailpartner_provider.testing.answers import (
+    Answer,
+    Ending,
+    Framing,
+    account,
+    done,
+    refusal,
+    unsubscribe_list,
+)
+from mailpartner_provider.testing.faults import (
+    FAULTS,
+    SHAPES,
+    Fault,
+    bomb,
+    combined,
+    empty,
+    endless,
+    failing,
+    gzipped,
+    html,
+    in_pieces,
+    late,
+    miscounted,
+    redirecting,
+    refusing,
+    reset,
+    slow,
+    stalled,
+    truncated,
+    xml,
+)
+from mailpartner_provider.testing.lists import MadeUpList, make_unsubscribes
+from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+#: Each is run by ``python -m``.
+COMMANDS = ("mailpartner_provider", "mailpartner_provider.testing")
+
+_FIRST, _LAST = datetime.fromisoformat("2016-01-01"), datetime.fromisoformat("2026-11-01")
+
+
+def catch(error: MailPartnerError) -> type[MailPartnerError]:
+    """Use an error: its kind, and what it carries."""
+    assert_type(error.conn_id, str | None)
+    assert_type(error.call, str | None)
+    assert_type(error.code, int | None)
+    assert_type(error.status, int | None)
+    assert_type(error.day, date | None)
+    kinds: list[type[MailPartnerError]] = [
+        RequestRefused,
+        WrongArgument,
+        RequestFailed,
+        BadData,
+        NothingToLand,
+        LandingStopped,
+    ]
+    return next(kind for kind in kinds if isinstance(error, kind))
+
+
+def describe() -> dict[str, Any]:
+    """Return what Airflow is told about the provider."""
+    return assert_type(get_provider_info(), dict[str, Any])
+
+
+def call(hook: MailPartnerHook) -> tuple[int, int]:
+    """Call each method of the hook; return the rows of both ways to read the list."""
+    assert_type(hook.mailpartner_conn_id, str)
+    assert_type(hook.get_conn().get("me"), requests.Response)
+    assert_type(hook.test_connection(), tuple[bool, str])
+    credits = hook.get_credits()
+    assert_type(credits.credit_mail, int | None)
+    assert_type(credits.balance, Decimal | None)
+    assert_type(credits.currency, str | None)
+    batches = assert_type(
+        hook.unsubscribe_batches(timezone="Europe/Paris"), Iterator[pa.RecordBatch]
+    )
+    frame = assert_type(hook.get_df(timezone="Europe/Paris"), pd.DataFrame)
+    return sum(batch.num_rows for batch in batches), len(frame)
+
+
+def make_hook() -> MailPartnerHook:
+    """Make a hook with all its arguments."""
+    return MailPartnerHook(mailpartner_conn_id="mailpartner_default")
+
+
+def make_landing() -> UnsubscribeToParquetOperator:
+    """Make the operator that lands a list, with all its arguments."""
+    operator = UnsubscribeToParquetOperator(
+        task_id="land_unsubscribes",
+        destination="s3://aws_default@lake/mailpartner/unsubscribes",
+        snapshot_date="{{ ds }}",
+        mailpartner_conn_id="mailpartner_default",
+        timezone="Europe/Paris",
+        partition_by="snapshot",
+        email_mode="plain",
+        on_empty="write",
+        max_rejected=0,
+        max_shrink=0.5,
+        keep_days=30,
+    )
+    assert_type(operator.destination, str)
+    assert_type(operator.snapshot_date, str | None)
+    assert_type(operator.mailpartner_conn_id, str)
+    assert_type(operator.timezone, str)
+    assert_type(operator.partition_by, str)
+    assert_type(operator.email_mode, str)
+    assert_type(operator.on_empty, str)
+    assert_type(operator.max_rejected, int)
+    assert_type(operator.max_shrink, float | None)
+    assert_type(operator.keep_days, int | None)
+    return operator
+
+
+def make_changes() -> UnsubscribeChangesOperator:
+    """Make the operator that lands the changes of a list, with all its arguments."""
+    operator = UnsubscribeChangesOperator(
+        task_id="land_changes",
+        source="s3://aws_default@lake/mailpartner/unsubscribes",
+        destination="s3://aws_default@lake/mailpartner/changes",
+        snapshot_date="{{ ds }}",
+        timezone="Europe/Paris",
+        max_removed=0.5,
+    )
+    assert_type(operator.source, str)
+    assert_type(operator.destination, str)
+    assert_type(operator.snapshot_date, str | None)
+    assert_type(operator.timezone, str)
+    assert_type(operator.max_removed, float | None)
+    return operator
+
+
+def execute(
+    operator: UnsubscribeToParquetOperator | UnsubscribeChangesOperator, context: Context
+) -> dict[str, Any]:
+    """Execute an operator; return its receipt."""
+    return assert_type(operator.execute(context), dict[str, Any])
+
+
+def link(operator: BaseOperator, ti_key: object) -> str:
+    """Return the link from a task to what it landed."""
+    assert_type(LandedPartitionLink.name, str)
+    return assert_type(LandedPartitionLink().get_link(operator, ti_key=ti_key), str)
+
+
+def make_answers() -> list[Answer]:
+    """Make an answer of each kind."""
+    framing: Framing = "chunked"
+    ending: Ending = "cut"
+    records = assert_type(
+        make_unsubscribes(3, first=_FIRST, last=_LAST, seed=19), Iterator[dict[str, Any]]
+    )
+    return [
+        Answer(body=b"{}", status=200, headers={}, framing=framing, ending=ending, delay=0.0),
+        account(),
+        done(stopId=19),
+        refusal(code=10, message="Clé API incorrecte", status=403),
+        unsubscribe_list(list(records)),
+    ]
+
+
+def make_faults() -> list[Fault]:
+    """Make a fault of each kind."""
+    shape = next(iter(SHAPES))
+    return [
+        *(make() for make in FAULTS.values()),
+        bomb(),
+        combined(html(status=200), gzipped(trailer=False)),
+        empty(status=204),
+        endless(),
+        failing(status=503, retry_after=1.0),
+        in_pieces(size=1),
+        late(seconds=1.0),
+        miscounted(by=1),
+        redirecting(location="https://elsewhere.example/v1", status=302),
+        refusing(code=10, message="Clé API incorrecte", status=403, shape=shape),
+        reset(after=0.5),
+        slow(seconds=0.01, size=64),
+        stalled(after=0.5, seconds=1.0),
+        truncated(after=0.5, framing="close"),
+        xml(),
+    ]
+
+
+def make_stand_in() -> StandIn:
+    """Make a stand-in for the API, with a made-up list that is then changed."""
+    people = MadeUpList(count=3, first=_FIRST, last=_LAST, seed=19)
+    api = StandIn(people, key=DEFAULT_KEY, port=0)
+    record = assert_type(
+        api.add("anne@example.com", created_at="2026-11-01 12:00:00"), dict[str, Any]
+    )
+    api.remove(record["id"])
+    api.script(*make_answers(), *make_faults())
+    api.behave()
+    assert_type(api.url, str)
+    assert_type(api.connection, str)
+    assert_type(api.key, str)
+    assert_type(api.asked, list[str])
+    return api
+
+
+def fixture() -> object:
+    """Return the fixture that pytest, which only tests need, finds by itself."""
+    from mailpartner_provider.testing.plugin import mailpartner_api
+
+    return mailpartner_api
