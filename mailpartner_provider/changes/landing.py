@@ -96,9 +96,9 @@ def _common_schema(files: list[Path], pair: Pair) -> pa.Schema:
         if not current.equals(previous):
             raise BadData(
                 f"the snapshot of {pair.dates['snapshot_date']} has other columns than that of "
-                f"{pair.dates['previous_snapshot_date']}, as after a change of email_mode: this "
-                "day remains without changes; the next one will be compared with it. Nothing was "
-                f"published ({current.names}, before: {previous.names})",
+                f"{pair.dates['previous_snapshot_date']}, as after a change of email_mode: begin "
+                f"a new folder of changes. Nothing was published ({current.names}, before: "
+                f"{previous.names})",
                 day=pair.current.day,
             )
     return current

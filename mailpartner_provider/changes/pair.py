@@ -95,9 +95,8 @@ def _current(request: ChangesRequest) -> SnapshotReceipt:
     if not isinstance(current, SnapshotReceipt) or current.partition_by != SNAPSHOT:
         layout = getattr(current, "partition_by", None)
         raise WrongArgument(
-            f"source: {source.uri('')} holds {current.dataset}"
-            + (f" with partition_by={layout!r}" if layout else "")
-            + ": changes are computed from whole snapshots",
+            f"source: {source.uri('')} holds {current.dataset} with partition_by={layout!r}: "
+            "changes are computed from whole snapshots",
             day=request.day,
         )
     if current.status != LIVE:

@@ -76,6 +76,8 @@ class Snapshot:
 class CreatedList:
     """All partitions by day of opt-out, and their index."""
 
+    name = INDEX
+
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
         self._index = read_index(commit)

@@ -62,13 +62,16 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
         days = _days_until(today, commit)
         newer = _first(commit, (found for found in days if found > day))
         previous = previous or _first(commit, (found for found in days if found < day))
+    conn_id = request.run.conn_id
     refuse_another(
         newer or existing or previous,
         commit.uri(""),
         dataset=SnapshotReceipt.dataset,
         email_mode=request.email_mode.name,
         partition_by=request.partition_by,
-        is_account=lambda conn_id: conn_id in (request.run.conn_id, request.renamed_from()),
+        is_account=lambda conn_id: (
+            conn_id in (request.run.conn_id or conn_id, request.renamed_from())
+        ),
     )
     created = request.partition_by == CREATED
     published = CreatedList(commit) if created else Snapshot(commit, day)
@@ -98,7 +101,7 @@ def receipt_to_keep(
     elif kept and observed_at and observed_at < parse_utc(kept.observed_at):
         reason = f"its answer, of {kept.observed_at}, is newer than this one"
     else:
-        if isinstance(past.published, Snapshot) and past.published.exists and not past.is_intact:
+        if past.published.exists and not past.is_intact:
             _refuse_or_warn(past.published, existing, request, is_live=is_live)
         return None
     log.info("Kept the %s snapshot of %s: %s", kept.status, kept.snapshot_date, reason)
@@ -106,15 +109,18 @@ def receipt_to_keep(
 
 
 def _refuse_or_warn(
-    published: Snapshot,
+    published: Snapshot | CreatedList,
     existing: SnapshotReceipt | None,
     request: SnapshotRequest,
     *,
     is_live: bool,
 ) -> None:
+    is_snapshot = isinstance(published, Snapshot)
+    if not is_snapshot and not existing:
+        return  # this is the first landing of the day
     uri = request.destination.uri(published.name)
     state = "does not match its receipt" if existing else "has no readable receipt"
-    if not is_live:
+    if is_snapshot and not is_live:
         raise BadData(
             f"{uri} {state} and may be the only live copy of its day, which no backfill replaces: "
             "restore the receipt, or delete the partition to land the day again as backdated",

@@ -212,12 +212,17 @@ class TestLanding:
         assert {"id": "x", "email_sha256": sha256("zoe@example.com")} == line["record"]
 
     def test_same_bytes(self, api, lake, with_key):
-        """The same list in the same mode gives the same bytes; another mode replaces the day."""
-        changed = [
-            land(lake, email_mode=mode)["changed"] for mode in ("plain", "hmac", "hmac", "plain")
-        ]
+        """The same list in the same mode gives the same bytes; another mode is refused, because a
+        reader who looks for addresses would find nobody."""
+        assert [True, False] == [land(lake, email_mode="hmac")["changed"] for _ in range(2)]
+        before = lake.files()
 
-        assert [True, True, False, True] == changed
+        for mode in ("plain", "sha256", "drop"):
+            with pytest.raises(
+                AirflowFailException, match=f"email_mode of .* is 'hmac', not '{mode}'"
+            ):
+                land(lake, email_mode=mode)
+        assert before == lake.files()
 
     @pytest.mark.parametrize(
         ("key", "why"),

@@ -62,7 +62,7 @@ THIRD_PARTIES = {
         "operators.telemetry",
     },
     "duckdb": {"changes.diff"},
-    "fsspec": {"lake.storage"},
+    "fsspec": {"lake.objects"},
     "fastapi": {"ui.plugin"},
     "jinja2": {"ui.page"},
     "pytest": {"testing.plugin"},
@@ -70,7 +70,7 @@ THIRD_PARTIES = {
 
 #: The same for parts of the standard library; all may import the rest of it.
 NETWORK = {"hooks", "testing"}
-DISK = {"lake.storage", "lake.scratch"}
+DISK = {"lake.local", "lake.objects", "lake.scratch"}
 STANDARD_LIBRARY = {
     "asyncio": NETWORK,
     "ftplib": NETWORK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
@@ -30,8 +31,25 @@ def comparing(
 
 
 def compare(source: Any, destination: Any, **arguments: Any) -> dict[str, Any]:
-    """Land today's changes as a task does, however many were removed; return the receipt."""
-    return comparing(source, destination, **{"max_removed": None, **arguments}).execute({})
+    """Land today's changes as a task does, however many were removed; return the receipt.
+
+    A feed that is still empty begins with the last live snapshot before today.
+    """
+    arguments = {"max_removed": None, **arguments}
+    begin(source, destination)
+    return comparing(source, destination, **arguments).execute({})
+
+
+def begin(source: Any, destination: Any) -> None:
+    """Land the changes of the last live snapshot before today, if there are none yet."""
+    if Path(destination).joinpath("_receipts").exists():
+        return
+    earlier = sorted(Path(source).glob("_receipts/dt=*.json"), reverse=True)
+    for receipt in earlier:
+        day = receipt.stem.removeprefix("dt=")
+        if day < str(today()) and '"status": "live"' in receipt.read_text():
+            comparing(source, destination, snapshot_date=day, max_removed=None).execute({})
+            return
 
 
 def changes(feed: Lake) -> list[tuple[str, tuple]]:

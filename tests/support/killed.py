@@ -30,13 +30,13 @@ class _Deadly(LocalFolder):
         super().__init__(root)
         self._left = steps
 
-    def publish(self, file: Path, name: str) -> None:
+    def publish(self, file: Path, name: str, expected: str | None) -> str:
         self._step()
-        super().publish(file, name)
+        return super().publish(file, name, expected)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, expected: str) -> None:
         self._step()
-        super().remove(name)
+        super().remove(name, expected)
 
     def _step(self) -> None:
         if self._left == 0:

@@ -71,6 +71,10 @@ class Lake:
     def glob(self, pattern: str) -> Iterator[Path]:
         return self.folder.glob(pattern)
 
+    def holds(self, day: date) -> bool:
+        """Return whether anything was landed for a day."""
+        return any(f"dt={day}" in name for name in self.files())
+
     def files(self) -> dict[str, bytes]:
         """Read everything that lies there, hidden files too, by name."""
         return files(self.folder)

@@ -77,7 +77,7 @@ class TestMixedLayouts:
         before, asked = lake.files(), len(api.asked)
         (other,) = {"snapshot", "created"} - {layout}
 
-        with pytest.raises(AirflowFailException, match=f"partition_by: .* is of '{layout}'"):
+        with pytest.raises(AirflowFailException, match=f"partition_by of .* is '{layout}'"):
             land(lake, days_ago(days), partition_by=other)
 
         assert before == lake.files()

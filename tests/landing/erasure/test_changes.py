@@ -53,14 +53,14 @@ class TestChanges:
         """Changes that were being told while she was erased are not landed."""
 
         class Erasing(LocalFolder):
-            def locked(self):
+            def locked(self, raise_if_stopped):
                 erased(two_days)
                 erased(feed)
-                return super().locked()
+                return super().locked(raise_if_stopped)
 
         request = ChangesRequest(today(), LocalFolder(two_days.folder), Erasing(feed.folder))
 
-        with pytest.raises(RequestFailed, match="somebody was erased"):
+        with pytest.raises(RequestFailed, match="has just been changed by another task"):
             land_changes(request, Comparison())
 
         assert ["_erased.jsonl"] == list(feed.files())

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.errors import BadData, RequestFailed
+from mailpartner_provider.errors import BadData
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import SnapshotRequest
@@ -67,8 +67,8 @@ class TestKilled:
 
 
 class TestTrouble:
-    def test_meanwhile(self, api, lake):
-        """A landing during which somebody is erased is made anew, by the retries."""
+    def test_during_a_landing(self, api, lake):
+        """A landing during which somebody is erased publishes nothing, and is repeated."""
         api.unsubscribes = NINE
         land(lake)
         answer = UnsubscribeStream([json.dumps(listing(NINE)).encode()], PARIS, observed_at=now())
@@ -78,7 +78,7 @@ class TestTrouble:
             (lake / "_erased.jsonl").write_text('{"token": "x", "erased_at": "y"}\n')
 
         before = lake.files()
-        with pytest.raises(RequestFailed, match="somebody was erased"):
+        with pytest.raises(Conflict, match=r"_erased.jsonl has just been changed by another task"):
             land_snapshot(request, today(), lambda: answer, heartbeat)
         assert before == {k: v for k, v in lake.files().items() if k != "_erased.jsonl"}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailpartner_provider import __version__
+from mailpartner_provider.errors import BadData
 from mailpartner_provider.lake.receipts import (
     SnapshotReceipt,
     read_receipt,
@@ -17,13 +18,15 @@ from mailpartner_provider.lake.receipts import (
 from tests.support.plain import STEADY
 from tests.support.receipts import CHANGES, RECEIPT
 
+URI = "file:///lake/_receipts/dt=2026-11-22.json"
+
 MEMBERS = {
     *("receipt_version", "dataset", "snapshot_date", "status", "partition_by", "uri", "rows"),
     *("declared", "received", "rejected", "after_cutoff", "null_created_at", "duplicate_ids"),
     *("unknown_fields", "min_created_at", "max_created_at", "bytes", "sha256", "changed"),
     *("observed_at", "duration_seconds", "previous_snapshot_date", "previous_rows"),
     *("email_mode", "timezone", "provider_version", "conn_id", "dag_id", "task_id", "run_id"),
-    *("partitions_written", "partitions_kept", "partitions_removed"),
+    *("partitions_written", "partitions_kept", "partitions_removed", "etag", "map_index"),
 }
 
 
@@ -58,7 +61,7 @@ def test_round_trip(**members):
     """A receipt is read back as it was written, in ASCII."""
     receipt = replace(RECEIPT, **members)
 
-    assert receipt == read_receipt(receipt.to_json().encode("ascii"))
+    assert receipt == read_receipt(receipt.to_json().encode("ascii"), URI)
 
 
 def test_file():
@@ -72,16 +75,26 @@ def test_file():
 
 def test_later_version():
     """Members that a later version added are left out."""
-    assert RECEIPT == read_receipt(text(shoe_size=44))
+    assert RECEIPT == read_receipt(text(shoe_size=44), URI)
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(SnapshotReceipt)])
-def test_lacking(name):
-    """What lacks a member is no receipt."""
-    members = {key: value for key, value in RECEIPT.as_dict().items() if key != name}
+@pytest.mark.parametrize("field", fields(SnapshotReceipt), ids=lambda field: field.name)
+def test_lacking(field):
+    """A receipt may lack what later versions added, and nothing else."""
+    members = {key: value for key, value in RECEIPT.as_dict().items() if key != field.name}
 
-    with pytest.raises(ValueError, match="not a receipt: KeyError"):
-        read_receipt(json.dumps(members).encode())
+    if field.name == "dataset" or field.default is MISSING:
+        with pytest.raises(ValueError, match="not a receipt"):
+            read_receipt(json.dumps(members).encode(), URI)
+    else:
+        expected = replace(RECEIPT, **{field.name: field.default})
+        assert expected == read_receipt(json.dumps(members).encode(), URI)
+
+
+def test_of_the_future():
+    """A receipt of a higher version is never ignored: the error says who wrote it."""
+    with pytest.raises(BadData, match=r"was written by mailpartner-provider 9\.1: upgrade"):
+        read_receipt(text(receipt_version=2, provider_version="9.1"), URI)
 
 
 @pytest.mark.parametrize(
@@ -102,12 +115,12 @@ def test_lacking(name):
 def test_unreadable(unreadable):
     """What is no receipt is a ValueError, and nothing else."""
     with pytest.raises(ValueError):
-        read_receipt(unreadable)
+        read_receipt(unreadable, URI)
 
 
 def test_of_either_kind():
     """A receipt is read by its dataset."""
-    assert CHANGES == read_receipt(CHANGES.to_json().encode())
-    assert RECEIPT == read_receipt(RECEIPT.to_json().encode())
+    assert CHANGES == read_receipt(CHANGES.to_json().encode(), URI)
+    assert RECEIPT == read_receipt(RECEIPT.to_json().encode(), URI)
     with pytest.raises(ValueError):
-        read_receipt(text(dataset="mailpartner.bounces"))
+        read_receipt(text(dataset="mailpartner.bounces"), URI)
