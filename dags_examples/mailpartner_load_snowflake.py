@@ -16,7 +16,8 @@ from airflow.providers.common.compat.sdk import DAG, Asset, task
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
 # One transaction from DELETE on. The last SELECT raises an error if the count differs from the
-# receipt's. USE_LOGICAL_TYPE reads created_at as an instant; FORCE loads it even if loaded before.
+# receipt's. USE_LOGICAL_TYPE reads created_at as an instant. FORCE loads files that were loaded
+# before.
 LOAD = """
 CREATE TABLE IF NOT EXISTS unsubscribes (
     id BIGINT NOT NULL,
