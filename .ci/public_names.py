@@ -1,4 +1,4 @@
-"""Import every public name from the wheel, in an environment with only the wheel."""
+"""Import every public name of the wheel, in an environment that has nothing but the wheel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from mailpartner_provider.errors import (
     BadData,
     LandingStopped,
     MailPartnerError,
-    NothingToLand,
     RequestFailed,
     RequestRefused,
     WrongArgument,
@@ -28,7 +27,6 @@ PUBLIC = [
     BadData,
     LandingStopped,
     MailPartnerError,
-    NothingToLand,
     RequestFailed,
     RequestRefused,
     WrongArgument,
@@ -43,18 +41,15 @@ PUBLIC = [
 
 
 def main() -> None:
-    """Check that the wheel was imported, and that it is complete."""
+    """Raise an error unless the wheel is what was imported, and is complete."""
     package = Path(mailpartner_provider.__file__).parent
     if not package.is_relative_to(sys.prefix):
-        raise SystemExit(f"{package} was imported instead of the wheel in {sys.prefix}")
+        raise SystemExit(f"{package} was imported, which is not the wheel in {sys.prefix}")
     if not list(package.glob("example_dags/*.py")):
         raise SystemExit("The wheel has no examples")
     wheel = distribution("mailpartner-provider")
     if wheel.version != mailpartner_provider.__version__:
-        raise SystemExit(
-            f"The wheel has version {wheel.version}, __version__ is "
-            f"{mailpartner_provider.__version__}"
-        )
+        raise SystemExit(f"The wheel says {wheel.version}, __version__ something else")
     points = [point for point in wheel.entry_points if point.group != "pytest11"]  # no pytest here
     for point in points:
         point.load()
