@@ -1,5 +1,5 @@
-# The few commands that people type. `make demo` and `make test` need Python, git and make, no more.
-# Each line of Airflow, each Python and the lowest dependencies have their own environment:
+# The commands of this project. `make demo` and `make test` need only Python, git and make.
+# Each Airflow version, each Python version and the lowest dependencies have their own environment:
 # `make test AIRFLOW=2.11`, `make test PYTHON=python3.12`, `make test AIRFLOW=lowest`.
 
 VERSIONS := 3.3 3.1 2.11 lowest
@@ -20,47 +20,47 @@ unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-demo: $(VENV)/ready  ## land two days of a suppression list and their changes with a real Airflow, and look
+demo: $(VENV)/ready  ## land two days of a made-up list and their changes with a real Airflow
 	@$(RUN) -m demo.run
 
 test: $(VENV)/ready  ## run all tests
 	$(RUN) -m pytest --numprocesses auto --dist worksteal --ignore tests/project/test_speed.py
-	$(RUN) -m pytest tests/project/test_speed.py  # which wants the cores for itself
+	$(RUN) -m pytest tests/project/test_speed.py  # needs the cores for itself
 
-test-versions: $(VERSIONS:%=test-%)  ## run them on each line of Airflow, and with the lowest dependencies
+test-versions: $(VERSIONS:%=test-%)  ## run all tests on each Airflow version, and with the lowest dependencies
 
 $(VERSIONS:%=test-%):
 	$(MAKE) test AIRFLOW=$(@:test-%=%)
 
-test-engines: $(VENV)/ready  ## read and load what was landed with many engines; needs Java and PostgreSQL
+test-engines: $(VENV)/ready  ## read and load landed files with many engines; needs Java and PostgreSQL
 	@command -v java > /dev/null || { echo 'Needs Java: apt-get install default-jre-headless'; exit 1; }
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null \
 	  || { echo 'Needs PostgreSQL: apt-get install postgresql'; exit 1; }
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
 
-test-ui: $(VENV)/ready  ## use Airflow's pages in a browser, and keep pictures in .ui; needs Chromium
+test-ui: $(VENV)/ready  ## test Airflow's pages in a browser, and save screenshots in .ui; needs Chromium
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group ui
 	$(RUN) -m pytest -m ui
 
-test-distributed: $(VENV)/ready  ## land with Celery workers, of which one is killed; needs Redis and PostgreSQL
+test-distributed: $(VENV)/ready  ## land with Celery workers, one of which is killed; needs Redis and PostgreSQL
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
 	$(RUN) -m pytest -m distributed tests/campaigns/distributed
 
-crash: $(VENV)/ready  ## kill a landing at each of its steps, and have two of them race at each
+crash: $(VENV)/ready  ## kill a landing at each of its steps, and start a second one at each
 	$(RUN) -m pytest tests/campaigns/crash -m 'crash or not crash'
 
-secrecy: $(VENV)/ready  ## let everything fail, and search for the key and for addresses
+secrecy: $(VENV)/ready  ## cause every kind of failure, and search for the key and for addresses
 	$(RUN) -m pytest -m 'secrecy or not secrecy' tests/campaigns/secrecy
 
-soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
+soak: $(VENV)/ready  ## land a thousand days with faults and kills, and count lost records
 	$(RUN) -m tests.campaigns.soak --landings $(LANDINGS) --seed $(SEED)
 
-fuzz: $(VENV)/ready  ## look for an answer that is decoded or landed wrong, for FUZZ_SECONDS
+fuzz: $(VENV)/ready  ## search for an answer that is decoded or landed wrong, for FUZZ_SECONDS
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group fuzz
 	$(RUN) -m tests.campaigns.fuzz $(FUZZ_SECONDS)
 
-check: $(VENV)/ready  ## lint, format, types, and the files that GitHub reads
+check: $(VENV)/ready  ## check style, format, types, and the files that GitHub reads
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
@@ -72,14 +72,14 @@ check: $(VENV)/ready  ## lint, format, types, and the files that GitHub reads
 
 SCHEMA = $(VENV)/bin/check-jsonschema --builtin-schema
 
-format: $(VENV)/ready  ## format the code, and correct what the linter can correct
+format: $(VENV)/ready  ## format the code, and fix what the linter can fix
 	$(VENV)/bin/ruff check --fix --exit-zero
 	$(VENV)/bin/ruff format
 
 wheel: $(VENV)/ready  ## build the source distribution and the wheel into dist/, and check both
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group wheel
 	rm -rf dist
-	$(VENV)/bin/uv build --quiet --out-dir dist  # the wheel from the source distribution
+	$(VENV)/bin/uv build --quiet --out-dir dist  # the wheel is built from the source distribution
 	$(VENV)/bin/twine check --strict dist/*
 	$(VENV)/bin/uv venv --quiet --clear --python $(RUN) .venv-wheel
 	$(VENV)/bin/uv pip install --quiet --python .venv-wheel/bin/python --constraint $(CONSTRAINTS) dist/*.whl
@@ -89,14 +89,14 @@ wheel: $(VENV)/ready  ## build the source distribution and the wheel into dist/,
 # -I: import nothing from this checkout.
 WHEEL = AIRFLOW_HOME=$(CURDIR)/.venv-wheel/airflow .venv-wheel/bin/python -I
 
-bench: $(VENV)/ready  ## time a landing beside the other ways, and write benchmarks/RESULTS.md
+bench: $(VENV)/ready  ## compare a landing with other methods, and write benchmarks/RESULTS.md
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
 	$(RUN) -m benchmarks.run --write
 
-plots: $(VENV)/ready  ## draw the plots of docs/analytics.md again
+plots: $(VENV)/ready  ## redraw the plots of docs/analytics.md
 	@$(RUN) -m tests.project.docs
 
-constraints: .venv-uv/bin/uv  ## pin the newest versions that go together on each line of Airflow, and the lowest
+constraints: .venv-uv/bin/uv  ## pin the newest compatible versions for each Airflow version, and the lowest
 	$(MAKE) $(VERSIONS:%=constraints/airflow-%.txt) --always-make
 
 COMPILE := .venv-uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
@@ -111,8 +111,9 @@ constraints/airflow-%.txt:
 	  --group distributed --group wheel \
 	  --constraint /dev/stdin --output-file $@
 
-# What pyproject.toml allows at least, with all else as it was in those days; but for aiohttp, and
-# the yarl that it needs: before 3.14.4 it hangs when a connection is lost during an upload.
+# The lowest versions that pyproject.toml allows, and the other packages as of that time. The
+# exceptions are aiohttp, which before 3.14.4 hangs when an upload loses its connection, and yarl,
+# which it needs.
 constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra changes \
   --exclude-newer 2026-01-25 --exclude-newer-package duckdb=2026-04-01 \
   --exclude-newer-package aiohttp=2026-11-10 --exclude-newer-package yarl=2026-11-10
@@ -131,5 +132,5 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv-uv
 	.venv-uv/bin/pip install --quiet uv
 
-clean:  ## remove everything that these commands made
+clean:  ## remove everything that these commands created
 	rm -rf .venv-* .bench .demo .fuzz .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,8 @@
-"""What telling the changes costs: ``python -m benchmarks.changes [RECORDS]``.
+"""The cost of landing changes: ``python -m benchmarks.changes [RECORDS]``.
 
-Makes two snapshots, of which the later lacks one in a hundred records, has as many new ones, and
-one in ten thousand with another address; then tells the changes in a new process, which has nothing
-else in its memory, and prints what it cost as JSON.
+Writes two snapshots. The later one lacks one in a hundred records of the earlier, has as many new
+records, and has another address in one in ten thousand. Then lands the changes of each day in a new
+process, and prints the time and memory of the later day as JSON.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from datetime import date, timedelta
 from pathlib import Path
 
 DAY = date(2026, 11, 23)
+DAY_BEFORE = DAY - timedelta(days=1)
 
 
 def main(records: int) -> None:
-    """Make the snapshots here, compare them in a new process."""
+    """Write the snapshots in this process, compare them in a new one."""
     with tempfile.TemporaryDirectory(prefix="mailpartner-bench-") as folder:
         source = Path(folder) / "unsubscribes"
-        make_snapshot(source, DAY - timedelta(days=1), range(records), lambda key: "")
-        left = [key for key in range(records) if key % 100 != 50]
-        now = [*left, *range(records, records + records // 100)]
-        make_snapshot(source, DAY, now, lambda key: "new." if key % 10_000 == 3 else "")
+        make_snapshot(source, DAY_BEFORE, range(records), lambda key: "")
+        kept = [key for key in range(records) if key % 100 != 50]
+        current = [*kept, *range(records, records + records // 100)]
+        make_snapshot(source, DAY, current, lambda key: "new." if key % 10_000 == 3 else "")
         command = [sys.executable, "-m", "benchmarks.changes", "--of", folder]
-        subprocess.run(command, check=True)
+        subprocess.run([*command, str(DAY_BEFORE)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*command, str(DAY)], check=True)
 
 
 def make_snapshot(
     source: Path, day: date, ids: Sequence[int], prefix: Callable[[int], str]
 ) -> None:
-    """Write a snapshot as a landing does, and the receipt that changes look at."""
+    """Write a snapshot as a landing does, and its receipt."""
     import pyarrow as pa
 
     from mailpartner_provider.lake.parquet import in_row_groups, open_writer
@@ -46,8 +48,8 @@ def make_snapshot(
     from mailpartner_provider.schemas import snapshot_schema
 
     def batches():
-        for at in range(0, len(ids), 100_000):
-            part = ids[at : at + 100_000]
+        for start in range(0, len(ids), 100_000):
+            part = ids[start : start + 100_000]
             emails = [
                 f"person.{key * 7919 % 100_000_007}@{prefix(key)}example{key % 97}.com"
                 for key in part
@@ -65,28 +67,29 @@ def make_snapshot(
     with open_writer(file, schema) as writer:
         for rows in in_row_groups(batches(), schema):
             writer.write_table(rows)
-    members = {"snapshot_date": str(day), "status": "live", "partition_by": "snapshot"}
+    members = {"dataset": SnapshotReceipt.dataset, "snapshot_date": str(day)}
+    members |= {"status": "live", "partition_by": "snapshot", "email_mode": "plain"}
     counts = {"rows": len(ids), "duplicate_ids": 0, "sha256": digest(file)}
     receipt = dict.fromkeys(field.name for field in fields(SnapshotReceipt)) | members | counts
     (source / "_receipts").mkdir(exist_ok=True)
     (source / f"_receipts/dt={day}.json").write_text(json.dumps(receipt))
 
 
-def tell(folder: Path) -> None:
-    """Land the changes once; print what it cost."""
+def measure(folder: Path, day: str) -> None:
+    """Land the changes of a day; print the time and memory."""
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(dir=folder)
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     import duckdb
 
     import mailpartner_provider.changes.landing
-    from benchmarks.ways import _memory
+    from benchmarks.methods import _memory
     from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 
     task = UnsubscribeChangesOperator(
-        task_id="tell",
+        task_id="land_changes",
         source=str(folder / "unsubscribes"),
         destination=str(folder / "changes"),
-        snapshot_date=str(DAY),
+        snapshot_date=day,
     )
     idle_bytes = _memory("VmRSS")
     began, began_cpu = time.perf_counter(), time.process_time()
@@ -103,6 +106,6 @@ def tell(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--of"]:
-        tell(Path(sys.argv[2]))
+        measure(Path(sys.argv[2]), sys.argv[3])
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000)

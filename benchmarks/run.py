@@ -1,4 +1,4 @@
-"""Time the landing beside the other ways, in turns, and draw the table (``make bench``)."""
+"""Compare a landing with other methods, and write the results (``make bench``)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.server import AWKWARD, list_file, serving
+from benchmarks.server import UNUSUAL, list_file, serving
 
 FOLDER = Path(__file__).parent
 CACHE = FOLDER.parent / ".bench"
 OURS = "mailpartner-provider"
 PEERS = ("pandas", "polars", "DuckDB", "dlt")
-FLOOR = ("parse, then write", "read and throw away")
-DLT_LIMIT = 1_000_000  # beyond, it takes minutes
+LOWER_BOUNDS = ("parse and write only", "download only")
+DLT_LIMIT = 1_000_000  # more records take it minutes
 
 
 class Job(NamedTuple):
-    """One way to go, over one list."""
+    """One method for one list."""
 
-    way: str
+    method: str
     file: str
 
 
@@ -37,33 +37,33 @@ Costs = dict[Job, dict[str, float]]
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Measure, and print the results."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--sizes", type=int, nargs="+", default=[10_000, 1_000_000, 5_000_000])
     options.add_argument("--curve", type=int, nargs="*", default=[10**4, 10**5, 10**6, 10**7])
-    options.add_argument("--awkward", type=int, default=1_000_000)
+    options.add_argument("--unusual", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--write", action="store_true", help="replace RESULTS.md and results.png")
     given = options.parse_args()
 
     lists = {size: list_file(CACHE, size).name for size in {*given.sizes, *given.curve}}
-    awkward = {kind: list_file(CACHE, given.awkward, kind).name for kind in AWKWARD}
+    unusual = {kind: list_file(CACHE, given.unusual, kind).name for kind in UNUSUAL}
     jobs = [
-        Job(way, lists[size])
+        Job(method, lists[size])
         for size in given.sizes
-        for way in (OURS, *PEERS, *FLOOR)
-        if way != "dlt" or size <= DLT_LIMIT
+        for method in (OURS, *PEERS, *LOWER_BOUNDS)
+        if method != "dlt" or size <= DLT_LIMIT
     ]
-    jobs += [Job(way, file) for file in awkward.values() for way in (OURS, "pandas")]
+    jobs += [Job(method, file) for file in unusual.values() for method in (OURS, "pandas")]
     jobs += [Job(OURS, lists[size]) for size in given.curve if size not in given.sizes]
     costs = measure(jobs, given.rounds)
 
     text = "\n".join(
         [
-            headline(given.rounds),
+            introduction(given.rounds),
             startup_table(),
             *(size_table(costs, size, lists[size]) for size in given.sizes),
-            awkward_table(costs, awkward, given.awkward),
+            unusual_table(costs, unusual, given.unusual),
             curve_table(costs, {size: lists[size] for size in sorted(given.curve)}),
         ]
     )
@@ -71,18 +71,18 @@ def main() -> None:
     if given.write:
         largest = max(given.sizes)
         (FOLDER / "RESULTS.md").write_text(text)
-        show_in_readme(text.splitlines()[2], size_table(costs, largest, lists[largest]))
+        update_readme(text.splitlines()[2], size_table(costs, largest, lists[largest]))
         draw(costs, largest, lists[largest])
 
 
 def measure(jobs: list[Job], rounds: int, folder: Path = CACHE) -> Costs:
-    """Do every job in turn, several times; give the median of each figure."""
+    """Run every job once per round; return the median of each figure."""
     figures: dict[Job, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with serving(folder) as address:
         for turn in range(rounds):
             for job in jobs:
-                print(f"round {turn + 1} of {rounds}: {job.way}, {job.file}", file=sys.stderr)
-                for name, figure in go(job, address).items():
+                print(f"round {turn + 1} of {rounds}: {job.method}, {job.file}", file=sys.stderr)
+                for name, figure in run_job(job, address).items():
                     figures[job][name].append(figure)
     return {
         job: {name: statistics.median(seen) for name, seen in each.items()}
@@ -90,10 +90,17 @@ def measure(jobs: list[Job], rounds: int, folder: Path = CACHE) -> Costs:
     }
 
 
-def go(job: Job, address: str) -> dict[str, float]:
-    """Go one way in a new process."""
+def run_job(job: Job, address: str) -> dict[str, float]:
+    """Run a job in a new process; return its figures."""
     folder = tempfile.mkdtemp(prefix="mailpartner-bench-")
-    command = [sys.executable, "-m", "benchmarks.ways", job.way, f"{address}/{job.file}", folder]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.methods",
+        job.method,
+        f"{address}/{job.file}",
+        folder,
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     finally:
@@ -104,47 +111,47 @@ def go(job: Job, address: str) -> dict[str, float]:
     return costs
 
 
-def headline(rounds: int) -> str:
-    """Return when and where the figures were made, and how to read them."""
+def introduction(rounds: int) -> str:
+    """Return the title, and when, where and how it was measured."""
     today = datetime.now(timezone.utc).date()
     return (
         "# Benchmarks\n\n"
-        f"Made on {today} by `make bench` on {os.cpu_count()} cores of {processor()}, Python "
-        f"{platform.python_version()}: medians of {rounds} rounds, every way in a new process, in "
-        "turns, over loopback.\n"
+        f"Measured on {today} with `make bench` on {os.cpu_count()} cores of {processor()}, Python "
+        f"{platform.python_version()}, over loopback: medians of {rounds} rounds; in each round, "
+        "every method runs once in a new process.\n"
     )
 
 
 def processor() -> str:
-    """Name the processor."""
+    """Return the name of the processor."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
 
 def size_table(costs: Costs, size: int, file: str) -> str:
-    """Lay out one size: every way, and the floor."""
+    """Return the table of one size: every method, and the lower bounds."""
     ours = costs[Job(OURS, file)]
     rows = [
         f"## {size:,} records\n",
-        "| way | seconds | CPU seconds | peak memory, MB | bytes a record | time, as a multiple |",
+        "| method | seconds | CPU seconds | peak memory, MB | bytes per record | relative time |",
         "| --- | --: | --: | --: | --: | --: |",
     ]
-    for way in (OURS, *PEERS, *FLOOR):
-        if cost := costs.get(Job(way, file)):
+    for method in (OURS, *PEERS, *LOWER_BOUNDS):
+        if cost := costs.get(Job(method, file)):
             rows.append(
-                f"| {way} | {cost['seconds']:.2f} | {cost['cpu_seconds']:.2f} | "
+                f"| {method} | {cost['seconds']:.2f} | {cost['cpu_seconds']:.2f} | "
                 f"{cost['peak_bytes'] / 2**20:,.0f} | {cost['file_bytes'] / size:.1f} | "
                 f"{cost['seconds'] / ours['seconds']:.1f} |"
             )
     return "\n".join(rows) + "\n"
 
 
-def awkward_table(costs: Costs, files: dict[str, str], size: int) -> str:
-    """Lay out the answers that are awkward, but legal."""
+def unusual_table(costs: Costs, files: dict[str, str], size: int) -> str:
+    """Return the table of answers that are valid but unusual."""
     rows = [
-        f"## Awkward answers, {size:,} records\n",
-        "| answer | seconds | pandas, seconds | pandas, as a multiple | memory above idle, MB |",
+        f"## Unusual answers, {size:,} records\n",
+        "| answer | seconds | pandas, seconds | pandas, relative time | memory above idle, MB |",
         "| --- | --: | --: | --: | --: |",
     ]
     for kind, file in files.items():
@@ -157,7 +164,7 @@ def awkward_table(costs: Costs, files: dict[str, str], size: int) -> str:
 
 
 def curve_table(costs: Costs, files: dict[int, str]) -> str:
-    """Lay out the memory that a landing takes, as the list grows."""
+    """Return the table of the memory of a landing, by the length of the list."""
     rows = [
         "## Memory of a landing\n",
         "| records | peak above the idle process, MB |",
@@ -171,7 +178,7 @@ def curve_table(costs: Costs, files: dict[int, str]) -> str:
 
 
 def startup_table(processes: int = 5) -> str:
-    """Lay out what the provider costs before there is a list."""
+    """Return the table of the provider's fixed costs."""
     command = [sys.executable, "-m", "benchmarks.startup"]
     outputs = [
         subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
@@ -183,34 +190,36 @@ def startup_table(processes: int = 5) -> str:
         for name in ("import_ms", "modules", "heavy_modules", "short_ms")
     )
     return (
-        "## Before there is a list\n\n"
+        "## Start-up\n\n"
         "| what | |\n| --- | --: |\n"
-        f"| importing the operator, over what a DAG file imports anyway | {import_ms:.1f} ms |\n"
-        f"| modules that it adds | {modules:.0f} |\n"
-        f"| of pyarrow, pandas, numpy, requests among them | {heavy:.0f} |\n"
-        f"| landing a thousand records, once all is warm | {short_ms:.1f} ms |\n"
+        f"| import of the operator, in addition to what every DAG imports | {import_ms:.1f} ms |\n"
+        f"| modules that this import adds | {modules:.0f} |\n"
+        f"| pyarrow, pandas, numpy, requests among these | {heavy:.0f} |\n"
+        f"| landing of 1,000 records, in a process that has landed before | {short_ms:.1f} ms |\n"
     )
 
 
 def above_idle(cost: dict[str, float]) -> float:
-    """Return the peak memory above that of the process before it began, in MB."""
+    """Return the peak memory above that of the idle process, in MB."""
     return (cost["peak_bytes"] - cost["idle_bytes"]) / 2**20
 
 
-def show_in_readme(made: str, table: str) -> None:
-    """Put one table between the marks in README, under the picture."""
+def update_readme(introduction: str, table: str) -> None:
+    """Replace the table between the marks in README."""
     readme = FOLDER.parent / "README.md"
     head, mark, rest = readme.read_text().partition("<!-- figures -->\n")
     _, end, tail = rest.partition("<!-- end of figures -->\n")
     rows = "\n".join(table.splitlines()[2:])
-    readme.write_text(f"{head}{mark}{rows}\n\n{made}\n{end}{tail}")
+    readme.write_text(f"{head}{mark}{rows}\n\n{introduction}\n{end}{tail}")
 
 
 def draw(costs: Costs, size: int, file: str) -> None:
-    """Draw two bars a way, time and memory, at the largest size."""
+    """Draw the time and the memory of every method at the largest size."""
     from matplotlib import pyplot
 
-    shown = {way: costs[Job(way, file)] for way in (OURS, *PEERS) if Job(way, file) in costs}
+    shown = {
+        method: costs[Job(method, file)] for method in (OURS, *PEERS) if Job(method, file) in costs
+    }
     names = list(shown)[::-1]
     figure, panels = pyplot.subplots(1, 2, figsize=(10, 2.6), sharey=True, layout="constrained")
     for panel, title, values in (

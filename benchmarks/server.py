@@ -1,4 +1,4 @@
-"""Serve made-up lists from files, as fast as the kernel sends them."""
+"""A server for made-up lists in files, as fast as the kernel can send them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from mailpartner_provider.testing.lists import make_unsubscribes
 
 FIRST, LAST = map(datetime.fromisoformat, ("2015-01-01", "2026-11-01"))  # clock times of Paris
 
-
-#: Answers that are awkward, but legal; each writes one record in its own way.
-AWKWARD: dict[str, Callable[[int, dict[str, Any]], str]] = {
+#: Answers that are valid but unusual; each function writes one record in its own way.
+UNUSUAL: dict[str, Callable[[int, dict[str, Any]], str]] = {
     "pretty-printed": lambda _, record: f"\n    {json.dumps(record, indent=8)}",
     "ids as text": lambda _, record: json.dumps({**record, "id": str(record["id"])}),
     "unknown fields": lambda n, record: json.dumps({**record, "list": n % 9, "reason": "spam"}),
@@ -30,9 +29,9 @@ AWKWARD: dict[str, Callable[[int, dict[str, Any]], str]] = {
 
 
 def list_file(folder: Path, count: int, kind: str | None = None) -> Path:
-    """Return a file with the answer of so many records; write it the first time."""
+    """Return a file with an answer of ``count`` records; write it if it does not exist."""
     file = folder / (f"{count} {kind}.json" if kind else f"{count}.json").replace(" ", "-")
-    write = AWKWARD[kind] if kind else _compact
+    write = UNUSUAL[kind] if kind else _compact
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         draft = file.with_suffix(".draft")
@@ -52,7 +51,7 @@ def _compact(_: int, record: dict[str, Any]) -> str:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve the files of a folder from another process; give the address."""
+    """Serve the files of a folder from another process; yield the URL."""
     port: Queue[int] = Queue()
     server = Process(target=_serve, args=(folder, port), daemon=True)
     server.start()

@@ -1,6 +1,6 @@
-"""Every morning, land the suppression list, and then who was added, removed or changed.
+"""Every morning, land the suppression list, then the records added, removed or changed.
 
-The Airflow variable ``mailpartner_lake`` names the folder; without it, ``/var/lib/lake``.
+The Airflow variable ``mailpartner_lake`` sets the folder (default: ``/var/lib/lake``).
 Needs ``pip install 'mailpartner-provider[changes]'``.
 """
 

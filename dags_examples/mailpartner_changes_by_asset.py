@@ -1,6 +1,6 @@
-"""Whenever ``mailpartner_daily_local`` has landed a snapshot, land what changed in it.
+"""Whenever ``mailpartner_daily_local`` has landed a snapshot, land its changes.
 
-The receipt in the asset's event names the day. (Airflow 2 calls its assets datasets.)
+The day comes from the receipt in the asset's event. (Airflow 2 calls assets datasets.)
 Needs ``pip install 'mailpartner-provider[changes]'``.
 """
 

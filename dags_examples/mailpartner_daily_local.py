@@ -1,6 +1,6 @@
 """Every morning, land the suppression list in a local folder.
 
-The Airflow variable ``mailpartner_lake`` names the folder; without it, ``/var/lib/lake``.
+The Airflow variable ``mailpartner_lake`` sets the folder (default: ``/var/lib/lake``).
 """
 
 from __future__ import annotations

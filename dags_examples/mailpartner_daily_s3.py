@@ -1,8 +1,7 @@
 """Every morning, land the suppression list in S3.
 
-The Airflow variable ``mailpartner_bucket`` names the bucket, the connection ``aws_default`` opens
-it.
-Needs ``pip install 'mailpartner-provider[s3]'``.
+The Airflow variable ``mailpartner_bucket`` sets the bucket, the connection ``aws_default`` its
+credentials. Needs ``pip install 'mailpartner-provider[s3]'``.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Load every day that lands in Cloud Storage into a BigQuery table.
+"""Load every day that is landed in Cloud Storage into a BigQuery table.
 
-Triggered by a landing like ``mailpartner_daily_s3`` that has ``gs://google_cloud_default@...`` as
-its destination and ``mailpartner-unsubscribes-gcs`` as its outlet. The connection
-``google_cloud_bigquery_default``, of the type Google Bigquery, names the project, in which the
-dataset ``mailpartner`` lies.
-Needs ``pip install apache-airflow-providers-google gcsfs``.
+Triggered by a landing like ``mailpartner_daily_s3``, but with the destination
+``gs://google_cloud_default@...`` and the outlet ``mailpartner-unsubscribes-gcs``. The connection
+``google_cloud_bigquery_default``, of type Google Bigquery, sets the project, which must contain the
+dataset ``mailpartner``. Needs ``pip install apache-airflow-providers-google gcsfs``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, Asset, task
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
-# ASSERT ends the script before anything has changed.
+# If ASSERT fails, the script ends before anything has changed.
 LOAD = """
 CREATE TABLE IF NOT EXISTS mailpartner.unsubscribes (
     id INT64 NOT NULL,
@@ -29,7 +28,7 @@ PARTITION BY snapshot_date;
 
 LOAD DATA OVERWRITE TEMP TABLE landed FROM FILES (format = 'PARQUET', uris = [%(uri)s]);
 
-ASSERT (SELECT count(*) FROM landed) = %(rows)s AS 'Not as many rows as the receipt says';
+ASSERT (SELECT count(*) FROM landed) = %(rows)s AS 'More or fewer rows than the receipt says';
 
 BEGIN TRANSACTION;
 DELETE FROM mailpartner.unsubscribes WHERE snapshot_date = %(snapshot_date)s;
@@ -52,9 +51,9 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Return the receipt of every day that landed; of a day that landed twice, the newest."""
+        """Return the newest receipt of every day that was landed."""
         name = "triggering_asset_events"
-        if name not in context:  # Airflow 2 calls its assets datasets
+        if name not in context:  # Airflow 2 calls assets datasets
             name = "triggering_dataset_events"
         landed = [event.extra for events in context[name].values() for event in events]
         landed.sort(key=itemgetter("observed_at"))

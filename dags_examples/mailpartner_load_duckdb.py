@@ -1,9 +1,8 @@
-"""Load every day that lands into a DuckDB file.
+"""Load every day that is landed into a DuckDB file.
 
-Triggered by ``mailpartner_daily_local``; the file that landed may as well lie in S3, which the
-connection ``aws_default`` opens. The Airflow variable ``mailpartner_duckdb`` names the database;
-without it, ``/var/lib/lake/unsubscribes.duckdb``.
-Needs ``pip install duckdb``.
+Triggered by ``mailpartner_daily_local``. Files in S3 work too; they are read with the connection
+``aws_default``. The Airflow variable ``mailpartner_duckdb`` sets the database file (default:
+``/var/lib/lake/unsubscribes.duckdb``). Needs ``pip install duckdb``.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Return the receipt of every day that landed; of a day that landed twice, the newest."""
+        """Return the newest receipt of every day that was landed."""
         name = "triggering_asset_events"
-        if name not in context:  # Airflow 2 calls its assets datasets
+        if name not in context:  # Airflow 2 calls assets datasets
             name = "triggering_dataset_events"
         landed = [event.extra for events in context[name].values() for event in events]
         landed.sort(key=itemgetter("observed_at"))
@@ -67,7 +66,7 @@ with DAG(
             connection.execute(INSERT)
             (rows,) = connection.execute(COUNT, day).fetchone()
             if rows != receipt["rows"]:
-                raise ValueError(f"{rows} rows were loaded, and the receipt says {receipt['rows']}")
+                raise ValueError(f"{rows} rows were loaded, but the receipt says {receipt['rows']}")
             connection.commit()
 
     load.expand(receipt=receipts())

@@ -1,7 +1,7 @@
-"""Load every day that lands in S3 into a PostgreSQL table.
+"""Load every day that is landed in S3 into a PostgreSQL table.
 
-Triggered by ``mailpartner_daily_s3``. The connection ``postgres_default`` opens the database,
-``aws_default`` the bucket. The rows travel in bulk, by COPY, as Arrow has them.
+Triggered by ``mailpartner_daily_s3``. Uses the connections ``postgres_default`` for the database
+and ``aws_default`` for the bucket. The rows are sent in bulk, from Arrow by a binary COPY.
 Needs ``pip install apache-airflow-providers-postgres adbc-driver-postgresql``.
 """
 
@@ -40,9 +40,9 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Return the receipt of every day that landed; of a day that landed twice, the newest."""
+        """Return the newest receipt of every day that was landed."""
         name = "triggering_asset_events"
-        if name not in context:  # Airflow 2 calls its assets datasets
+        if name not in context:  # Airflow 2 calls assets datasets
             name = "triggering_dataset_events"
         landed = [event.extra for events in context[name].values() for event in events]
         landed.sort(key=itemgetter("observed_at"))
@@ -66,7 +66,7 @@ with DAG(
             cursor.execute(COUNT, day)
             (rows,) = cursor.fetchone()
             if rows != receipt["rows"]:
-                raise ValueError(f"{rows} rows were loaded, and the receipt says {receipt['rows']}")
+                raise ValueError(f"{rows} rows were loaded, but the receipt says {receipt['rows']}")
             connection.commit()
 
     load.expand(receipt=receipts())

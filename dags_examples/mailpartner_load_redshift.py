@@ -1,10 +1,9 @@
-"""Load every day that lands in S3 into a Redshift table.
+"""Load every day that is landed in S3 into a Redshift table.
 
 Triggered by ``mailpartner_daily_s3``, with the same Airflow variable ``mailpartner_bucket``. The
-connection ``redshift_default`` opens the cluster, whose default IAM role may read the bucket. COPY
-goes by position: the columns of the table are those of the files, in their order. Its
-``created_at`` is in UTC.
-Needs ``pip install 'mailpartner-provider[s3]'``.
+connection ``redshift_default`` is for the cluster, whose default IAM role must be allowed to read
+the bucket. COPY maps columns by position: the table has the columns of the files, in the same
+order. ``created_at`` is in UTC. Needs ``pip install 'mailpartner-provider[s3]'``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, Asset, Variable, task
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
-# One transaction, which the last SELECT ends with an error when the count is not the receipt's.
+# One transaction. The last SELECT raises an error if the count differs from the receipt's.
 LOAD = """
 CREATE TABLE IF NOT EXISTS unsubscribes (
     id BIGINT NOT NULL,
@@ -35,7 +34,7 @@ IAM_ROLE DEFAULT
 FORMAT AS PARQUET;
 
 SELECT CAST(
-    CASE count(*) WHEN {rows} THEN '1' ELSE 'Not as many rows as the receipt says' END AS INT
+    CASE count(*) WHEN {rows} THEN '1' ELSE 'More or fewer rows than the receipt says' END AS INT
 )
 FROM unsubscribes
 WHERE snapshot_date = '{day}';
@@ -43,7 +42,7 @@ WHERE snapshot_date = '{day}';
 
 
 def statements(receipt: dict[str, Any]) -> str:
-    """Write a day's SQL; as COPY takes no parameters, only a date and a number get into it."""
+    """Return the SQL for a day. COPY takes no parameters, so only a date and a number are used."""
     return LOAD.format(
         bucket=Variable.get("mailpartner_bucket"),
         day=date.fromisoformat(receipt["snapshot_date"]),
@@ -65,9 +64,9 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Return the receipt of every day that landed; of a day that landed twice, the newest."""
+        """Return the newest receipt of every day that was landed."""
         name = "triggering_asset_events"
-        if name not in context:  # Airflow 2 calls its assets datasets
+        if name not in context:  # Airflow 2 calls assets datasets
             name = "triggering_dataset_events"
         landed = [event.extra for events in context[name].values() for event in events]
         landed.sort(key=itemgetter("observed_at"))

@@ -1,8 +1,8 @@
-"""Load every day that lands in S3 into a Snowflake table.
+"""Load every day that is landed in S3 into a Snowflake table.
 
-Triggered by ``mailpartner_daily_s3``. The connection ``snowflake_default`` names database, schema
-and warehouse; a stage ``mailpartner_lake`` there has the URL of the folder that the landing writes
-to, ``s3://.../mailpartner/unsubscribes/``.
+Triggered by ``mailpartner_daily_s3``. The connection ``snowflake_default`` sets database, schema
+and warehouse. The schema needs a stage ``mailpartner_lake`` with the URL of the landing's
+destination, ``s3://.../mailpartner/unsubscribes/``.
 Needs ``pip install apache-airflow-providers-snowflake``.
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, Asset, task
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
-# One transaction from DELETE on, which the last SELECT ends with an error when the count is not the
-# receipt's. USE_LOGICAL_TYPE has created_at read as an instant, FORCE a file that was loaded once.
+# One transaction from DELETE on. The last SELECT raises an error if the count differs from the
+# receipt's. USE_LOGICAL_TYPE reads created_at as an instant. FORCE loads files that were loaded
+# before.
 LOAD = """
 CREATE TABLE IF NOT EXISTS unsubscribes (
     id BIGINT NOT NULL,
@@ -36,7 +37,7 @@ MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE
 FORCE = TRUE;
 
 SELECT CAST(
-    CASE count(*) WHEN %(rows)s THEN '1' ELSE 'Not as many rows as the receipt says' END AS INT
+    CASE count(*) WHEN %(rows)s THEN '1' ELSE 'More or fewer rows than the receipt says' END AS INT
 )
 FROM unsubscribes
 WHERE snapshot_date = %(snapshot_date)s;
@@ -44,7 +45,7 @@ WHERE snapshot_date = %(snapshot_date)s;
 
 
 def parameters(receipt: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the statements for a day that landed."""
+    """Return the parameters of the statements for a day that was landed."""
     file = f"dt={receipt['snapshot_date']}/part-00000.parquet"
     return {"snapshot_date": receipt["snapshot_date"], "rows": receipt["rows"], "file": file}
 
@@ -63,9 +64,9 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Return the receipt of every day that landed; of a day that landed twice, the newest."""
+        """Return the newest receipt of every day that was landed."""
         name = "triggering_asset_events"
-        if name not in context:  # Airflow 2 calls its assets datasets
+        if name not in context:  # Airflow 2 calls assets datasets
             name = "triggering_dataset_events"
         landed = [event.extra for events in context[name].values() for event in events]
         landed.sort(key=itemgetter("observed_at"))

@@ -1,9 +1,8 @@
 """Every morning, land the suppression lists of several accounts, side by side.
 
-The Airflow variable ``mailpartner_accounts`` names them, such as ``["shoes", "hats"]``; each has a
-connection of its own, such as ``mailpartner_shoes``, and a task instance named after it in the UI.
-The accounts' lists lie beside each other, in ``account=...`` folders. To land fewer at once, give
-the landing a pool.
+The Airflow variable ``mailpartner_accounts`` lists them, such as ``["shoes", "hats"]``. Each has
+its own connection, such as ``mailpartner_shoes``, which also names its task instance in the UI, and
+its own folder, ``account=...``. To land fewer accounts at once, put the task into a pool.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ with DAG(
 
     @task
     def connections() -> list[str]:
-        """Name the connection of each account."""
+        """Return the connection id of each account."""
         accounts = Variable.get("mailpartner_accounts", deserialize_json=True)
         return [f"mailpartner_{account}" for account in accounts]
 

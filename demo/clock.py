@@ -1,4 +1,4 @@
-"""Run a module with another clock: ``python -m demo.clock MOMENT MODULE ...``."""
+"""Run a module with its clock set: ``python -m demo.clock INSTANT MODULE ...``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import time_machine
 
 
 def main() -> None:
-    """Start the module at the moment; its clock goes on from there."""
-    _, moment, module, *arguments = sys.argv
+    """Run the module; its clock starts at the instant."""
+    _, instant, module, *arguments = sys.argv
     sys.argv = [module, *arguments]
-    with time_machine.travel(datetime.fromisoformat(moment), tick=True):
+    with time_machine.travel(datetime.fromisoformat(instant), tick=True):
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -1,8 +1,8 @@
-"""Land two days of a suppression list with a real Airflow, and look at what lies there.
+"""Land two days of a suppression list with a real Airflow, and show what was landed.
 
-By default the list is made up and a stand-in serves it on loopback; for yesterday, the clock is set
-back. With MAILPARTNER_API_KEY set, the list is the account's own and comes from the real service,
-and the clock is left alone: what is landed after its day is backdated, and has to say so.
+By default the list is made up, a stand-in serves it on loopback, and the clock is set back to land
+yesterday. With MAILPARTNER_API_KEY set, the list is the account's own, from the real service. The
+clock is not changed then, so that yesterday's snapshot is backdated.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CHANGES = {"added": "added", "removed": "removed", "changed": "changed_records"}
 
 
 class Account(NamedTuple):
-    """Whose list is landed, and what brings on its next day."""
+    """The account to land from; ``next_day`` changes a made-up list as another day would."""
 
     base_url: str
     key: str
@@ -57,36 +57,37 @@ def main() -> None:
     shutil.rmtree(LAKE, ignore_errors=True)
     with account(now) as opened:
         settings = airflow_settings(opened)
-        say("Preparing an Airflow of its own in .demo")
+        print_heading("Setting up a separate Airflow in .demo")
         airflow(settings, "db", "migrate")
+        run_yesterday = f"Running {DAG_ID} for {yesterday.date()}"
         if opened.made_up:
-            say(f"Airflow runs {DAG_ID} for {yesterday.date()}, with its clock set back by a day")
+            print_heading(f"{run_yesterday}, with the clock set back by a day")
             land(settings, yesterday.date(), clock=yesterday)
         else:
-            say(f"Airflow runs {DAG_ID} for {yesterday.date()}: backdated, so without changes")
+            print_heading(f"{run_yesterday}: backdated, so without changes")
             land(settings, yesterday.date())
         opened.next_day()
-        say(f"Airflow runs {DAG_ID} for {now.date()}")
+        print_heading(f"Running {DAG_ID} for {now.date()}")
         land(settings, now.date())
     show(now.date())
 
 
 @contextmanager
 def account(now: datetime) -> Iterator[Account]:
-    """Open the account to land from: the real one, or one that is made up as of yesterday."""
+    """Open the account to land from: the real one, or a made-up one as of yesterday."""
     if key := os.environ.get("MAILPARTNER_API_KEY"):
         base_url = os.environ.get("MAILPARTNER_BASE_URL", DEFAULT_BASE_URL)
-        say(f"Asking the real service at {base_url} (MAILPARTNER_API_KEY is set)")
+        print_heading(f"Using the real service at {base_url} (MAILPARTNER_API_KEY is set)")
         yield Account(base_url, key, made_up=False, next_day=lambda: None)
         return
     last = now.replace(tzinfo=None)
     yesterday = last - timedelta(days=1)
     people = make_unsubscribes(COUNT, first=last - timedelta(days=365 * YEARS), last=yesterday)
     with StandIn(list(people)) as api:
-        say(f"A stand-in for the Mail Partner API serves {COUNT} made-up unsubscribes")
+        print_heading(f"Serving {COUNT:,} made-up unsubscribes from a stand-in for the API")
 
         def next_day() -> None:
-            """Remove and correct some people, as support does, and let others opt out."""
+            """Remove some records, correct some addresses, and add new opt-outs."""
             added = make_unsubscribes(120, first=yesterday, last=last, seed=20)
             highest = max(record["id"] for record in api.unsubscribes)
             fresh = [{**record, "id": highest + record["id"]} for record in added]
@@ -98,7 +99,7 @@ def account(now: datetime) -> Iterator[Account]:
 
 
 def airflow_settings(opened: Account) -> dict[str, str]:
-    """Return the environment of an Airflow that lives in .demo and knows the connection."""
+    """Return the environment of the Airflow in .demo, with the connection."""
     connection = {"conn_type": "mailpartner", "host": opened.base_url, "password": opened.key}
     return {
         **os.environ,
@@ -111,12 +112,12 @@ def airflow_settings(opened: Account) -> dict[str, str]:
 
 
 def land(settings: dict[str, str], day: date, clock: datetime | None = None) -> None:
-    """Run the DAG for a day; at noon, for Airflow 2 takes midnight for the day before."""
+    """Run the DAG for a day; at noon, because for Airflow 2 midnight ends the day before."""
     airflow(settings, "dags", "test", DAG_ID, f"{day}T12:00:00", clock=clock)
 
 
 def airflow(settings: dict[str, str], *command: str, clock: datetime | None = None) -> None:
-    """Run an airflow command, by another clock if there is one; show its log only if it fails."""
+    """Run an airflow command, with its clock set if requested; show its log only if it fails."""
     log = HOME / f"airflow-{command[0]}.log"
     log.parent.mkdir(exist_ok=True)
     travel = ["demo.clock", clock.isoformat()] if clock else []
@@ -126,46 +127,47 @@ def airflow(settings: dict[str, str], *command: str, clock: datetime | None = No
             program, env=settings, cwd=PROJECT, stdout=output, stderr=output, check=False
         )
     if done.returncode:
-        sys.exit(f"{log.read_text()[-4000:]}\nairflow {command[0]} failed; its log is {log}")
+        sys.exit(f"{log.read_text()[-4000:]}\nairflow {command[0]} failed; see its log: {log}")
 
 
 def show(today: date) -> None:
-    """Print what was landed, and draw how many people opted out each month."""
+    """Print what was landed, and draw a chart of the opt-outs per month."""
     show_tree()
     show_receipts()
     changes = show_changes(today)
     show_months(today, changes)
     python, lake = (os.path.relpath(path, PROJECT) for path in (sys.executable, LAKE))
     file = f"{lake}/unsubscribes/dt={today}"
-    say("Look further")
+    print_heading("Next, look at")
     print(f"  {os.path.relpath(PICTURE, PROJECT)}")
     print(f"  {python} -c \"import pandas; print(pandas.read_parquet('{file}'))\"")
 
 
 def show_tree() -> None:
-    """Print what lies in the lake."""
-    say(f"{os.path.relpath(LAKE, PROJECT)}/")
+    """Print the files in the lake."""
+    print_heading(f"{os.path.relpath(LAKE, PROJECT)}/")
     for path in sorted(LAKE.rglob("*")):
         if path.is_file():
             print(f"  {path.relative_to(LAKE)!s:<54}{path.stat().st_size:>9,} bytes")
 
 
 def show_receipts() -> None:
-    """Print what each landing of a snapshot declares about itself."""
+    """Print the receipts of the snapshots."""
     files = sorted((LAKE / "unsubscribes").glob("_receipts/*"))
     columns = ["snapshot_date", "status", "declared", "received", "rows", "rejected"]
     columns += ["after_cutoff", "previous_rows"]
     receipts = pd.DataFrame([json.loads(file.read_text()) for file in files])
-    say("Receipts")
+    print_heading("Receipts")
     print(receipts[columns].convert_dtypes().to_string(index=False))
 
 
 def show_changes(today: date) -> str:
-    """Print how many records were added, removed and changed; say it in short, too."""
+    """Print how many records were added, removed and changed; return that as one line."""
     file = LAKE / "unsubscribe_changes" / "_receipts" / f"dt={today}.json"
     receipt = json.loads(file.read_text())
-    since = receipt["previous_snapshot_date"] or "ever: there is no live snapshot before it"
-    say(f"Changes of {today} since {since}")
+    previous = receipt["previous_snapshot_date"]
+    since = f" since {previous}" if previous else ": no earlier live snapshot, so all are added"
+    print_heading(f"Changes of {today}{since}")
     counts = {change: receipt[member] for change, member in CHANGES.items()}
     for change, count in counts.items():
         print(f"  {change:<10}{count:>7,}")
@@ -173,7 +175,7 @@ def show_changes(today: date) -> str:
 
 
 def show_months(today: date, changes: str) -> None:
-    """Draw how many people opted out each month, here and in a PNG."""
+    """Draw a chart of the opt-outs per month, as text and as a PNG."""
     created = pd.read_parquet(LAKE / "unsubscribes" / f"dt={today}")["created_at"]
     months = created.dropna().dt.tz_convert("Europe/Paris").dt.strftime("%Y-%m")
     result = months.value_counts().sort_index().tail(MONTHS).rename_axis("month").reset_index()
@@ -186,15 +188,15 @@ def show_months(today: date, changes: str) -> None:
         axes.set_ylabel("people on the list")
 
     plots.draw(bars, result, title=title, file=PICTURE)
-    say(title)
+    print_heading(title)
     for month, count in result.itertuples(index=False):
         print(f"  {month} {'█' * round(BAR_WIDTH * count / result['count'].max())} {count}")
 
 
-def say(what: str) -> None:
-    """Print a headline."""
+def print_heading(text: str) -> None:
+    """Print a heading, in bold on a terminal."""
     bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
-    print(f"\n{bold}{what}{plain}", flush=True)
+    print(f"\n{bold}{text}{plain}", flush=True)
 
 
 if __name__ == "__main__":

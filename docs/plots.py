@@ -1,4 +1,4 @@
-"""Draw the plots of the analyst's page; each shows the result of one query, and nothing else."""
+"""The plots of ``docs/analytics.md``; each shows the result of one query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Plot = Callable[[Axes, pd.DataFrame], None]
 
 
 def draw(plot: Plot, result: pd.DataFrame, *, title: str, file: Path) -> None:
-    """Draw a result into a PNG, which remembers its title and the digest of the result."""
+    """Draw a result as a PNG, with its title and the digest of the result as metadata."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.margins(x=0.005)
@@ -34,13 +34,13 @@ def digest(result: pd.DataFrame) -> str:
 
 
 def remembered(file: Path) -> tuple[str, str]:
-    """Read the title of a PNG, and the digest of the result that it shows."""
+    """Read the title of a PNG and the digest of its result from the metadata."""
     with Image.open(file) as picture:
         return picture.info["Title"], picture.info["Result"]
 
 
 def opt_outs(axes: Axes, result: pd.DataFrame) -> None:
-    """Draw a bar for each day, and the mean of the week that ends there."""
+    """Draw a bar for each day, and a line for the mean of the last seven days."""
     axes.bar(result["day"], result["people"], color=GREY)
     axes.plot(result["day"], result["mean"], color=GREEN, linewidth=2.5, label="mean of seven days")
     axes.set_xlabel("day of the opt-out")
@@ -49,7 +49,7 @@ def opt_outs(axes: Axes, result: pd.DataFrame) -> None:
 
 
 def changes(axes: Axes, result: pd.DataFrame) -> None:
-    """Draw who was added upwards, who was removed downwards; a bar is as wide as its days."""
+    """Draw added records as bars upwards, removed ones downwards; a bar spans its days."""
     widths = pd.to_timedelta(result["days"], unit="D")
     middles = result["day"] - (widths - pd.Timedelta(days=1)) / 2
     bars = widths - pd.Timedelta(hours=5)
@@ -66,7 +66,7 @@ def changes(axes: Axes, result: pd.DataFrame) -> None:
 
 
 def spikes(axes: Axes, result: pd.DataFrame) -> None:
-    """Draw the days over the band of what is usual, and name those above it."""
+    """Draw the days over the band of usual values, and label those above it."""
     band = result["day"], result["low"], result["high"]
     axes.fill_between(*band, step="mid", color=BAND, linewidth=0, label="usual")
     for snapshot, mark, colour in (

@@ -1,1 +1,1 @@
-"""A stand-in for the Mail Partner API: a server, its faults, and a pytest fixture."""
+"""A stand-in for the Mail Partner API: a server, faults to inject, and a pytest fixture."""

@@ -1,4 +1,4 @@
-"""Run the stand-in by hand: ``python -m mailpartner_provider.testing``."""
+"""Run the stand-in from the command line: ``python -m mailpartner_provider.testing``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ def main() -> None:
     """Serve a made-up list until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m mailpartner_provider.testing",
-        description="A stand-in for the Mail Partner API on loopback, with a made-up list.",
+        description="Serve a made-up suppression list on loopback, as the Mail Partner API does.",
     )
-    parser.add_argument("--port", type=int, default=0, help="where to listen (a free port)")
-    parser.add_argument("--count", type=int, default=1000, help="unsubscribes on the list (1000)")
-    parser.add_argument("--key", default=DEFAULT_KEY, help="the API key that it accepts")
+    parser.add_argument("--port", type=int, default=0, help="port (default: any free port)")
     parser.add_argument(
-        "--fault", action="append", choices=FAULTS, default=[], help="for the next call; repeatable"
+        "--count", type=int, default=1000, help="unsubscribes on the list (default: 1000)"
+    )
+    parser.add_argument("--key", default=DEFAULT_KEY, help="API key to accept")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        choices=FAULTS,
+        default=[],
+        help="fault of the next call; may be repeated, one for each call",
     )
     arguments = parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""What the Mail Partner API answers, in the forms that its documentation shows."""
+"""The answers of the Mail Partner API, in the forms that its documentation shows."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, Literal
 Framing = Literal["length", "chunked", "close"]
 Ending = Literal["whole", "cut", "reset"]
 
-_RECORDS_A_PIECE = 1000
+_RECORDS_PER_PIECE = 1000
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, as it goes over the wire.
+    """One HTTP answer.
 
-    :param body: a JSON value; bytes as they are; or an iterator of bytes, which are sent piece by
-        piece
-    :param headers: further headers; they replace those that the server would send
-    :param framing: what tells the caller where the body ends: its declared length, its last chunk,
-        or the close of the connection; None: the last chunk for pieces, else the length
-    :param ending: how the connection ends: ``whole``, ``cut`` (closed early, without a last
-        chunk), or ``reset`` (broken off, as a crash does)
-    :param delay: seconds of silence before it
+    :param body: a JSON value; bytes, sent unchanged; or an iterator of bytes, sent piece by piece
+    :param status: the HTTP status
+    :param headers: additional headers, which override those of the server
+    :param framing: how the end of the body is marked: ``length`` (declared), ``chunked`` (a last
+        chunk), or ``close`` (of the connection); None: ``chunked`` for an iterator, else ``length``
+    :param ending: how the connection ends: ``whole`` (after the body), ``cut`` (closed early,
+        without a last chunk), or ``reset`` (as after a crash)
+    :param delay: seconds before the first byte
     """
 
     body: Any = b""
@@ -41,44 +41,44 @@ class Answer:
         return isinstance(self.body, Iterator)
 
     def pieces(self) -> Iterator[bytes]:
-        """Give the bytes of the body, in the pieces in which they are sent."""
+        """Return the pieces of the body, as they are sent."""
         pieces: Iterator[bytes] = self.body if self.in_pieces else iter([self.whole()])
         return pieces
 
     def whole(self) -> bytes:
-        """Give the bytes of the body at once."""
+        """Return the whole body."""
         if self.in_pieces:
             return b"".join(self.body)
         return self.body if isinstance(self.body, bytes) else _json(self.body)
 
 
 def unsubscribe_list(unsubscribes: Collection[Any]) -> Answer:
-    """Answer with a list, written piece by piece, so that none is too long."""
+    """Return the answer of ``unsubscribe/list``; it is generated piece by piece to save memory."""
     return Answer(_list_pieces(unsubscribes))
 
 
 def account() -> Answer:
-    """Answer with what the account has left."""
+    """Return the answer of ``me``: the account's remaining credits."""
     left = {"creditMail": 269082, "currency": "EUR", "balance": "10225.119"}
     user = {"username": "stand-in"}
     return Answer({"success": True, "code": 200, "user": user, "credits": left})
 
 
 def done(**members: Any) -> Answer:
-    """Answer that something was done."""
+    """Return the answer to a successful call, with these members."""
     return Answer({"success": True, "code": 200, **members})
 
 
 def refusal(code: int, message: str, status: int = 400) -> Answer:
-    """Answer with a no, and why."""
+    """Return the answer to a refused call, with the reason."""
     return Answer({"success": False, "code": code, "message": message}, status)
 
 
 def _list_pieces(unsubscribes: Collection[Any]) -> Iterator[bytes]:
     yield b'{"success":true,"code":200,"nbData":%d,"data":[' % len(unsubscribes)
     records, comma = iter(unsubscribes), b""
-    while some := list(islice(records, _RECORDS_A_PIECE)):
-        yield comma + b",".join(map(_json, some))
+    while part := list(islice(records, _RECORDS_PER_PIECE)):
+        yield comma + b",".join(map(_json, part))
         comma = b","
     yield b"]}"
 

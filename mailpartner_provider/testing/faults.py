@@ -1,6 +1,6 @@
-"""What may go wrong with an answer on its way, and at the API itself; each to be scripted.
+"""Faults to inject into answers: failures of the network and of the API.
 
-A fault takes the answer that the stand-in would give and makes another of it::
+A fault is a function that changes the answer of the stand-in::
 
     api.script(faults.failing(503), faults.truncated(after=0.9))
 """
@@ -27,7 +27,7 @@ _HTML = {"Content-Type": "text/html; charset=utf-8"}
 _XML = {"Content-Type": "application/xml"}
 _FOREVER = 10**6
 
-#: The shapes in which the API and its siblings have been seen to say no.
+#: The shapes of errors that were seen from the API and its siblings.
 SHAPES: dict[str, Callable[[Any, str], dict[str, Any]]] = {
     "message": lambda code, text: {"code": code, "message": text},
     "errors": lambda code, text: {"code": code, "errors": [{"elementId": "x", "message": text}]},
@@ -39,38 +39,38 @@ SHAPES: dict[str, Callable[[Any, str], dict[str, Any]]] = {
 }
 
 
-# On the way ---------------------------------------------------------------------------------------
+# Of the network -----------------------------------------------------------------------------------
 
 
 def late(seconds: float = 1.0) -> Fault:
-    """Be silent for so long before the answer."""
+    """Delay the answer."""
     return lambda answer: replace(answer, delay=seconds)
 
 
 def slow(seconds: float = 0.01, size: int = 64) -> Fault:
-    """Send pieces of so many bytes, with a rest before each."""
-    return lambda answer: replace(answer, body=_rested(_cut(answer.pieces(), size), seconds))
+    """Send the body in pieces of ``size`` bytes, with a pause before each."""
+    return lambda answer: replace(answer, body=_delayed(_cut(answer.pieces(), size), seconds))
 
 
 def in_pieces(size: int = 1) -> Fault:
-    """Send pieces of so many bytes."""
+    """Send the body in pieces of ``size`` bytes."""
     return lambda answer: replace(answer, body=_cut(answer.pieces(), size))
 
 
 def stalled(after: float = 0.5, seconds: float = _FOREVER) -> Fault:
-    """Fall silent after this share of the body, and send the rest later."""
+    """Pause after this share of the body, then send the rest."""
 
     def fault(answer: Answer) -> Answer:
-        begin, rest = _split(answer.whole(), after)
-        return replace(answer, body=chain([begin], _rested([rest], seconds)))
+        first, rest = _split(answer.whole(), after)
+        return replace(answer, body=chain([first], _delayed([rest], seconds)))
 
     return fault
 
 
 def truncated(after: float = 0.5, framing: Framing = "length") -> Fault:
-    """End after this share of the body, though its framing promises more.
+    """End after this share of the body, although the framing announces more.
 
-    With the framing ``close`` nothing but the text itself tells that something is missing.
+    With the framing ``close``, only the JSON itself shows that something is missing.
     """
 
     def fault(answer: Answer) -> Answer:
@@ -88,14 +88,14 @@ def truncated(after: float = 0.5, framing: Framing = "length") -> Fault:
 
 
 def reset(after: float = 0.5) -> Fault:
-    """Break the connection off after this share of the body."""
+    """Reset the connection after this share of the body."""
     return lambda answer: replace(
         answer, body=iter([_split(answer.whole(), after)[0]]), ending="reset"
     )
 
 
 def gzipped(*, trailer: bool = True) -> Fault:
-    """Compress the body; without its trailer it is damaged."""
+    """Compress the body; without ``trailer`` it is damaged."""
 
     def fault(answer: Answer) -> Answer:
         pieces = _compressed(answer.pieces(), trailer)
@@ -105,17 +105,17 @@ def gzipped(*, trailer: bool = True) -> Fault:
 
 
 def redirecting(location: str = "https://elsewhere.example/v1", status: int = 302) -> Fault:
-    """Point to another place."""
+    """Redirect to another URL."""
     return lambda _: Answer(b"", status, {"Location": location})
 
 
-# At the API ---------------------------------------------------------------------------------------
+# Of the API ---------------------------------------------------------------------------------------
 
 
 def failing(status: int = 503, retry_after: float | datetime | None = None) -> Fault:
-    """Fail with an HTTP status, such as 408, 429 or 500, and a page for people.
+    """Answer with an HTTP error, such as 408, 429 or 500, and an HTML page.
 
-    :param retry_after: when to come again: seconds from now, or an instant in UTC
+    :param retry_after: the header ``Retry-After``: seconds from now, or an instant in UTC
     """
     headers = dict(_HTML)
     if isinstance(retry_after, datetime):
@@ -126,12 +126,12 @@ def failing(status: int = 503, retry_after: float | datetime | None = None) -> F
 
 
 def html(status: int = 200) -> Fault:
-    """Answer with a page for people, as a proxy that wants a login does."""
+    """Answer with an HTML page, as a proxy that requires a login does."""
     return lambda _: Answer(b"<!DOCTYPE html><title>Log in</title>", status, _HTML)
 
 
 def empty(status: int = 200) -> Fault:
-    """Answer with nothing; with 204, even lawfully."""
+    """Answer without a body; with status 204 this is valid HTTP."""
     return lambda _: Answer(b"", status)
 
 
@@ -142,12 +142,12 @@ def refusing(
     status: int = 403,
     shape: str = "message",
 ) -> Fault:
-    """Say no, in one of the ``SHAPES``; the API may do so with HTTP 200, too."""
+    """Report an error in one of the ``SHAPES``; the API may do so with HTTP 200, too."""
     return lambda _: Answer({"success": False, **SHAPES[shape](code, message)}, status)
 
 
 def miscounted(by: int = 1) -> Fault:
-    """Declare more records than the list has; fewer, if negative."""
+    """Declare ``by`` records more than the list has, or fewer if negative."""
 
     def fault(answer: Answer) -> Answer:
         members = json.loads(answer.whole())
@@ -157,7 +157,7 @@ def miscounted(by: int = 1) -> Fault:
 
 
 def xml() -> Fault:
-    """Answer in XML, as the API does when asked for it: by position, without names."""
+    """Answer in XML, as the API does for ``_format=xml``: values by position, without names."""
 
     def fault(answer: Answer) -> Answer:
         text = (
@@ -169,7 +169,7 @@ def xml() -> Fault:
 
 
 def bomb() -> Fault:
-    """Begin well, then send white space without end, in a body that is a thousand times smaller."""
+    """Begin a valid answer, then send endless whitespace, compressed to a thousandth."""
     return lambda answer: gzipped()(
         replace(answer, body=chain([b'{"success":true,'], repeat(b" " * 2**20)))
     )
@@ -181,14 +181,14 @@ def endless() -> Fault:
     def pieces() -> Iterator[bytes]:
         yield b'{"success":true,"code":200,"data":['
         record = b'{"id":%d,"email":"%d@example.com","createdAt":null},'
-        for at in count(0, 1000):
-            yield b"".join(record % (n, n) for n in range(at, at + 1000))
+        for start in count(0, 1000):
+            yield b"".join(record % (n, n) for n in range(start, start + 1000))
 
     return lambda answer: replace(answer, body=pieces())
 
 
 def combined(*faults: Fault) -> Fault:
-    """Make the first fault, then the next one of what came of it, and so on."""
+    """Apply several faults, one after the other."""
 
     def fault(answer: Answer) -> Answer:
         for each in faults:
@@ -198,7 +198,7 @@ def combined(*faults: Fault) -> Fault:
     return fault
 
 
-#: Every fault by its name.
+#: All faults by name.
 FAULTS: dict[str, Callable[[], Fault]] = {
     fault.__name__: fault
     for fault in (
@@ -209,17 +209,17 @@ FAULTS: dict[str, Callable[[], Fault]] = {
 
 
 def _split(body: bytes, share: float) -> tuple[bytes, bytes]:
-    at = int(len(body) * share)
-    return body[:at], body[at:]
+    end = int(len(body) * share)
+    return body[:end], body[end:]
 
 
 def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
     for piece in pieces:
-        for at in range(0, len(piece), size):
-            yield piece[at : at + size]
+        for start in range(0, len(piece), size):
+            yield piece[start : start + size]
 
 
-def _rested(pieces: Iterable[bytes], seconds: float) -> Iterator[bytes]:
+def _delayed(pieces: Iterable[bytes], seconds: float) -> Iterator[bytes]:
     for piece in pieces:
         time.sleep(seconds)
         yield piece

@@ -1,4 +1,4 @@
-"""Made-up suppression lists: the same every time, and shaped like real ones."""
+"""Made-up suppression lists: reproducible, and shaped like real ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DOMAINS = (
 
 @dataclass(frozen=True)
 class MadeUpList(Collection[dict[str, Any]]):
-    """A list of any length, whose records are made each time it is iterated."""
+    """A list of any length; each iteration generates its records."""
 
     count: int
     first: datetime
@@ -54,13 +54,17 @@ class MadeUpList(Collection[dict[str, Any]]):
 def make_unsubscribes(
     count: int, *, first: datetime, last: datetime, seed: int = 19
 ) -> Iterator[dict[str, Any]]:
-    """Make raw records with ascending ids, from one clock time of Paris to another, in waves."""
-    draw = random.Random(seed)  # noqa: S311 - a seed has to give the same list again
+    """Generate raw records with ascending ids, with busy and quiet times.
+
+    :param first: the first ``createdAt``, a clock time of Paris
+    :param last: the last ``createdAt``, a clock time of Paris
+    """
+    draw = random.Random(seed)  # noqa: S311 - reproducible, not secret
     identifier = 18
     for position in range(count):
         identifier += draw.randint(1, 3)
         created = first + (last - first) * _wave(position / max(count - 1, 1))
-        if created.month == 3 and created.hour == 2:  # an hour that one March night skips
+        if created.month == 3 and created.hour == 2:  # one night in March skips this hour
             created += timedelta(hours=1)
         name = f"{draw.choice(_FIRST)}.{draw.choice(_LAST)}{draw.randrange(10**6)}"
         yield {
@@ -71,5 +75,5 @@ def make_unsubscribes(
 
 
 def _wave(share: float) -> float:
-    """Bend an even spread from 0 to 1 into one of busy and quiet times."""
+    """Map evenly spread shares from 0 to 1 to busy and quiet times."""
     return share + sum(math.sin(2 * math.pi * share * n) / (19 * n) for n in (3, 7, 11))

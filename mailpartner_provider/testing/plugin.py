@@ -1,4 +1,4 @@
-"""The fixture that pytest finds wherever this package is installed; it loads nothing until used."""
+"""The pytest fixture ``mailpartner_api``; the server is imported when a test first uses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def mailpartner_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """Run a stand-in for the Mail Partner API, to which ``mailpartner_default`` leads."""
+    """Run a stand-in for the Mail Partner API, and point ``mailpartner_default`` at it."""
     from mailpartner_provider.testing.server import StandIn
 
     with StandIn() as api:

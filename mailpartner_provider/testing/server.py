@@ -1,4 +1,4 @@
-"""A server on loopback that behaves like the Mail Partner API, and misbehaves when told to."""
+"""A server on loopback that behaves like the Mail Partner API, with faults on request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.01
 
 
 class StandIn:
-    """An account of one key and one list, which may be changed while the server runs.
+    """The API with one account: one key, and one list that may change while the server runs.
 
     ::
 
@@ -36,11 +36,12 @@ class StandIn:
             api.add("anne@example.com")
             requests.get(f"{api.url}/unsubscribe/list", {"apiKey": api.key})
 
-    Assign ``unsubscribes`` to change the list at once; a collection that makes its records while
-    it is iterated is never held in memory.
+    Assign ``unsubscribes`` to replace the list; a collection that generates its records during
+    iteration is never held in memory. ``asked`` has the path of every call so far.
 
     :param unsubscribes: the raw records of the list
-    :param port: where to listen; 0 takes a free port
+    :param key: the API key to accept
+    :param port: the port to listen on; 0 for any free port
     """
 
     def __init__(
@@ -58,18 +59,18 @@ class StandIn:
 
     @property
     def url(self) -> str:
-        """The base URL, as a connection's host has it."""
+        """The base URL, for the host of a connection."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     @property
     def connection(self) -> str:
-        """Airflow's connection to it, as an ``AIRFLOW_CONN_...`` variable has it."""
+        """The Airflow connection to this server, for an ``AIRFLOW_CONN_...`` variable."""
         return json.dumps({"conn_type": "mailpartner", "host": self.url, "password": self.key})
 
     def add(self, email: str, created_at: str | None = None) -> dict[str, Any]:
-        """Let somebody opt out; give the raw record.
+        """Add an unsubscribe to the list; return its raw record.
 
-        :param created_at: a clock time of Paris, such as ``2015-07-20 10:19:45``; None: now
+        :param created_at: a clock time of Paris, such as ``2015-07-20 10:19:45``; None for now
         """
         record = {
             "id": max((each["id"] for each in self.unsubscribes), default=0) + 1,
@@ -80,15 +81,15 @@ class StandIn:
         return record
 
     def remove(self, identifier: int) -> None:
-        """Take an unsubscribe off the list."""
+        """Remove an unsubscribe from the list."""
         self.unsubscribes = [each for each in self.unsubscribes if each["id"] != identifier]
 
     def script(self, *steps: Answer | Fault) -> None:
-        """Give these answers, or the usual one with these faults, to the next calls, one each."""
+        """Set the next answers, one for each call; a fault changes the usual answer."""
         self._scripted.extend(steps)
 
     def behave(self) -> None:
-        """Forget what is left of the script."""
+        """Discard the rest of the script."""
         self._scripted.clear()
 
     def __enter__(self) -> StandIn:
@@ -106,7 +107,7 @@ class StandIn:
         self._thread.join()
 
     def answer(self, path: str, arguments: Mapping[str, Any]) -> Answer:
-        """Decide what to answer to a call."""
+        """Return the answer to a call, and record the call."""
         self.asked.append(path)
         try:
             step = self._scripted.popleft()
@@ -156,7 +157,7 @@ class _Server(ThreadingHTTPServer):
     stand_in: StandIn
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Show what went wrong here; that a caller hung up is no news."""
+        """Print errors of the server; ignore clients that closed their connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -178,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(arguments)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the request line has the key in it."""
+        """Log nothing, because the request line contains the key."""
 
     def _answer(self, arguments: dict[str, Any]) -> None:
         parts = urlsplit(self.path)
@@ -212,8 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
 
     def _reset(self) -> None:
-        """Break the connection off without a goodbye."""
+        """Reset the connection instead of closing it."""
         self.wfile.flush()
-        linger_for_no_time = struct.pack("ii", 1, 0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
-        socket.close(self.connection.detach())  # at once, or the server would say goodbye first
+        no_linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+        socket.close(self.connection.detach())  # before the server shuts it down normally

@@ -1,7 +1,7 @@
-"""The ways to get the list into Parquet: this package's, and those of people without it.
+"""Methods to write the list as Parquet: with this package, and with other tools.
 
-Each runs in a process of its own (``python -m benchmarks.ways WAY BASE_URL FOLDER``), and prints
-what it cost as JSON. Imports are not timed, the request and everything after it are.
+Each runs in a separate process (``python -m benchmarks.methods METHOD BASE_URL FOLDER``), and
+prints its time, memory and file size as JSON. Imports are not timed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from zoneinfo import ZoneInfo
 KEY = "benchmark-key"
 PARIS = "Europe/Paris"
 
-Way = Callable[[str, Path], object]
+Method = Callable[[str, Path], object]
 
 
-def mailpartner_provider() -> Way:
+def mailpartner_provider() -> Method:
     """The operator's ``execute``, with all its checks."""
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
@@ -30,7 +30,7 @@ def mailpartner_provider() -> Way:
     import mailpartner_provider.operators.arguments
     from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 
-    def way(base_url: str, folder: Path) -> None:
+    def method(base_url: str, folder: Path) -> None:
         os.environ["AIRFLOW_CONN_MAILPARTNER_DEFAULT"] = json.dumps(
             {"conn_type": "mailpartner", "host": base_url, "password": KEY}
         )
@@ -39,16 +39,16 @@ def mailpartner_provider() -> Way:
             task_id="land", destination=str(folder), snapshot_date=today, max_rejected=10**9
         ).execute({})
 
-    return way
+    return method
 
 
-def pandas() -> Way:
-    """requests -> ``json()`` -> DataFrame -> ``to_parquet``."""
+def pandas() -> Method:
+    """``requests``, ``json()``, ``DataFrame``, ``to_parquet``."""
     import pandas as pd
     import pyarrow.parquet
     import requests
 
-    def way(base_url: str, folder: Path) -> None:
+    def method(base_url: str, folder: Path) -> None:
         records = requests.get(f"{base_url}/unsubscribe/list", {"apiKey": KEY}, timeout=60).json()
         frame = pd.DataFrame(records["data"])
         created = pd.to_datetime(frame.pop("createdAt"), format="%Y-%m-%d %H:%M:%S")
@@ -57,17 +57,17 @@ def pandas() -> Way:
         ).dt.tz_convert("UTC")
         frame.to_parquet(folder / "part.parquet", compression="zstd", index=False)
 
-    return way
+    return method
 
 
-def polars() -> Way:
-    """requests -> polars' ``read_json`` under a schema -> ``write_parquet``."""
+def polars() -> Method:
+    """``requests``, polars' ``read_json`` with a schema, ``write_parquet``."""
     import polars as pl
     import requests
 
     record = pl.Struct({"id": pl.Int64, "email": pl.String, "createdAt": pl.String})
 
-    def way(base_url: str, folder: Path) -> None:
+    def method(base_url: str, folder: Path) -> None:
         body = requests.get(f"{base_url}/unsubscribe/list", {"apiKey": KEY}, timeout=60).content
         frame = pl.read_json(body, schema={"data": pl.List(record)})
         frame = frame.explode("data").unnest("data")
@@ -77,15 +77,15 @@ def polars() -> Way:
             "id", "email", zoned.dt.convert_time_zone("UTC").alias("created_at")
         ).write_parquet(folder / "part.parquet", compression="zstd")
 
-    return way
+    return method
 
 
-def duckdb() -> Way:
-    """requests -> a file -> DuckDB's ``read_json`` -> ``COPY``."""
+def duckdb() -> Method:
+    """``requests``, a file, DuckDB's ``read_json``, ``COPY``."""
     import duckdb
     import requests
 
-    def way(base_url: str, folder: Path) -> None:
+    def method(base_url: str, folder: Path) -> None:
         file = folder / "answer.json"
         with (
             requests.get(
@@ -107,16 +107,16 @@ def duckdb() -> Way:
         """)
         file.unlink()
 
-    return way
+    return method
 
 
-def dlt() -> Way:
-    """dlt's REST source -> its filesystem destination, as Parquet."""
+def dlt() -> Method:
+    """dlt's REST source and its filesystem destination, as Parquet."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     import dlt as tool
     from dlt.sources.rest_api import rest_api_source
 
-    def way(base_url: str, folder: Path) -> None:
+    def method(base_url: str, folder: Path) -> None:
         source = rest_api_source(
             {
                 "client": {"base_url": base_url, "paginator": "single_page"},
@@ -139,23 +139,23 @@ def dlt() -> Way:
             destination=tool.destinations.filesystem(bucket_url=str(folder / "lake")),
         ).run(source, loader_file_format="parquet")
 
-    return way
+    return method
 
 
-def read() -> Way:
-    """Nothing but the bytes: read from loopback and thrown away."""
+def download() -> Method:
+    """The download alone: the bytes are read and discarded."""
     import requests
 
-    def way(base_url: str, folder: Path) -> None:
+    def method(base_url: str, folder: Path) -> None:
         with requests.get(f"{base_url}/unsubscribe/list", stream=True, timeout=60) as answer:
             while answer.raw.read(2**20):
                 pass
 
-    return way
+    return method
 
 
-def parse_then_write() -> Way:
-    """The floor: pyarrow.json on all cores, from memory, and then the ready table to disk."""
+def parse_and_write() -> Method:
+    """A lower bound: parse with pyarrow.json on all cores, then write, without any check."""
     import pyarrow as pa
     import pyarrow.json as pj
     import pyarrow.parquet as pq
@@ -163,7 +163,7 @@ def parse_then_write() -> Way:
 
     schema = pa.schema({"id": pa.int64(), "email": pa.string(), "createdAt": pa.timestamp("us")})
 
-    def way(base_url: str, folder: Path) -> float:
+    def method(base_url: str, folder: Path) -> float:
         body = requests.get(f"{base_url}/unsubscribe/list", timeout=60).content
         records = body[body.index(b"[") + 1 : body.rindex(b"]")].replace(b"},{", b"}\n{")
         del body
@@ -182,27 +182,27 @@ def parse_then_write() -> Way:
         )
         return time.perf_counter() - began
 
-    return way
+    return method
 
 
-WAYS = {
+METHODS = {
     "mailpartner-provider": mailpartner_provider,
     "pandas": pandas,
     "polars": polars,
     "DuckDB": duckdb,
     "dlt": dlt,
-    "read and throw away": read,
-    "parse, then write": parse_then_write,
+    "download only": download,
+    "parse and write only": parse_and_write,
 }
 
 
 def main(name: str, base_url: str, folder: Path) -> None:
-    """Go one way once; print what it cost."""
-    way = WAYS[name]()
+    """Run a method once; print its costs."""
+    method = METHODS[name]()
     idle_bytes = _memory("VmRSS")
     began, began_cpu = time.perf_counter(), time.process_time()
-    itself_timed = way(base_url, folder)
-    seconds = itself_timed or time.perf_counter() - began
+    own_timing = method(base_url, folder)
+    seconds = own_timing or time.perf_counter() - began
     files = [path for path in folder.rglob("*.parquet") if path.is_file()]
     cost = {
         "seconds": seconds,
@@ -215,7 +215,7 @@ def main(name: str, base_url: str, folder: Path) -> None:
 
 
 def _memory(field: str) -> int:
-    """Read a size from Linux's account of this process."""
+    """Read a memory figure of this process from Linux, in bytes."""
     status = Path("/proc/self/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith(field)]
     return int(line.split()[1]) * 1024
