@@ -6,7 +6,10 @@ of the fourth.
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -103,6 +106,21 @@ def test_archives(version):
     assert {"lists.json", *VERSIONS[version]} == {
         name.partition("/")[0] for name in content(version)
     }
+
+
+def test_next_archive(tmp_path):
+    """make.py can archive what today's version writes."""
+    script, project = ARCHIVES / "make.py", ARCHIVES.parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(project), "AIRFLOW_HOME": str(tmp_path / "home")}
+    (tmp_path / "lake").mkdir()
+
+    subprocess.run(
+        [sys.executable, script, "--land", project, tmp_path / "lake"], env=environment, check=True
+    )
+
+    assert {"lists.json", *EVERY} == {path.name for path in (tmp_path / "lake").iterdir()}
+    for folder in EVERY:
+        assert_vouched(tmp_path / "lake" / folder)
 
 
 class TestReceipts:
@@ -224,7 +242,8 @@ class TestSameDay:
     def test_same_list(self, api, version, folder, place, tmp_path):
         """The same list on the same day is unchanged where today's version writes the same bytes.
 
-        Where it writes others, as with another version of pyarrow, the rows are the same."""
+        Where it writes others the rows are the same: the first version compressed at another level,
+        and other versions of pyarrow may be in use."""
         stood, rows = partitions(place), records(place)
         fresh = tmp_path / "fresh"
         if (place / "_erased.jsonl").exists():
@@ -410,7 +429,7 @@ class TestOneKind:
         "other", [{"partition_by": "snapshot"}, {"email_mode": "drop"}], ids=["layout", "mode"]
     )
     def test_other_than_created(self, api, version, folder, place, other):
-        """So it is by day of opt-out."""
+        """The same holds for a list by day of opt-out."""
         before = files(place)
 
         with pytest.raises(AirflowFailException, match=str(LAST)):
@@ -420,7 +439,7 @@ class TestOneKind:
 
     @having(*LANDED)
     def test_other_account(self, api, version, folder, place, monkeypatch):
-        """So is another connection."""
+        """Another connection is refused, with that day."""
         connect(monkeypatch, api, conn_id="other_account")
         api.unsubscribes = list_of(version, folder)
         before = files(place)
@@ -433,7 +452,7 @@ class TestOneKind:
     @having("changes")
     @pytest.mark.parametrize("day", [LAST, NEXT], ids=["last", "next"])
     def test_snapshots_into_changes(self, api, version, folder, place, day):
-        """So are snapshots, where changes are."""
+        """Snapshots are refused where changes are."""
         api.unsubscribes = list_of(version, "snapshots")
         before = files(place)
 
@@ -445,7 +464,7 @@ class TestOneKind:
     @with_folder("changes")
     @pytest.mark.parametrize("day", [LAST, NEXT], ids=["last", "next"])
     def test_changes_into_snapshots(self, api, version, root, day):
-        """So are changes, where snapshots are."""
+        """Changes are refused where snapshots are."""
         shutil.copytree(root / "snapshots", root / "other")
         api.unsubscribes = list_of(version, "snapshots")
         land_as("snapshots", root / "snapshots")
@@ -477,7 +496,7 @@ class TestFuture:
 
     @having(*LANDED, versions=[NEWEST])
     def test_same_day(self, api, version, folder, place):
-        """The day itself is not replaced on the day."""
+        """A landing on the day itself does not replace it."""
         rewrite(place, LAST, **FUTURE)
         before = files(place)
         api.unsubscribes = next_list(list_of(version, folder))
@@ -489,7 +508,7 @@ class TestFuture:
 
     @having(*LANDED, versions=[NEWEST])
     def test_backfill(self, api, version, folder, place):
-        """Nor is it replaced by a backfill."""
+        """A backfill does not replace it either."""
         rewrite(place, LAST, **FUTURE)
         before = files(place)
         api.unsubscribes = next_list(list_of(version, folder))
@@ -516,7 +535,7 @@ class TestFuture:
     @with_folder("changes", versions=[NEWEST])
     @pytest.mark.parametrize("day", [LAST, NEXT], ids=["last", "next"])
     def test_feed(self, api, version, root, day):
-        """Nor are they landed over such changes, or after them."""
+        """Changes are not landed over such changes, or after them."""
         api.unsubscribes = next_list(list_of(version, "snapshots"))
         land_as("snapshots", root / "snapshots")
         rewrite(root / "changes", LAST, **FUTURE)

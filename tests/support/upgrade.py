@@ -130,7 +130,7 @@ def rewrite(folder: Path, day: date, **members: Any) -> None:
 
 
 def assert_vouched(folder: Path) -> None:
-    """Hold the partitions against the receipts: of each day or, by day of opt-out, the newest."""
+    """Compare the partitions with the receipt of each day; by day of opt-out, with the newest."""
     found = receipts(folder)
     newest = list(found.values())[-1]
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in partitions(folder).items()}

@@ -1,9 +1,9 @@
 """Keep destinations as the code of a commit writes them, in an archive beside this script.
 
 ``python tests/landing/upgrade/make.py COMMIT...`` checks each commit out into a temporary folder,
-and lands three days with its code and this interpreter's dependencies. Run it before a release, and
-add the commit to ``VERSIONS`` in ``tests/support/upgrade.py``. An archive is never made again: it
-stands for what users have.
+and lands three days with its code and this interpreter's dependencies. Run it for every release,
+and add the commit to ``VERSIONS`` in ``tests/support/upgrade.py``. An archive is never made again:
+it holds what users have.
 
 The folders are ``snapshots``, the ``changes`` between them, ``created`` (landed with
 ``partition_by="created"``), ``hashed`` (with ``email_mode="sha256"``), and ``erased``, where
