@@ -18,7 +18,7 @@ from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
 from tests.support.landing import land
 
 HOLD_SCRATCH = """
-import tempfile, time
+import signal, tempfile
 from pathlib import Path
 from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
 
@@ -26,7 +26,7 @@ tempfile.tempdir = {temporary!r}
 with {destination}.scratch() as folder:
     (folder / "part.parquet").write_bytes(b"half")
     print(folder, flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

@@ -14,8 +14,9 @@ from mailpartner_provider.errors import BadData
 from tests.support.bucket import Request
 from tests.support.days import midnight, tomorrow
 from tests.support.landing import land
-from tests.support.processes import PATIENCE_SECONDS, landing, travel
+from tests.support.processes import landing, travel
 from tests.support.races import ONE, OTHER, land_beside, reconciled, seen
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.support.walk import TERMS
 
 #: Long enough for a landing that nothing holds up; one that waits for a lock waits on.

@@ -14,7 +14,6 @@ from mailpartner_provider.lake.receipts import (
     SnapshotReceipt,
     read_receipt,
 )
-from tests.support.plain import STEADY
 from tests.support.receipts import CHANGES, RECEIPT
 
 MEMBERS = {
@@ -43,7 +42,6 @@ def test_members():
     )
 
 
-@STEADY
 @given(
     snapshot_date=st.dates().map(str),
     status=st.sampled_from(["live", "backdated"]),
