@@ -5,7 +5,9 @@
 VERSIONS := 3.3 3.1 2.11 lowest
 AIRFLOW ?= 3.3
 PYTHON ?= python3
+EVERY ?= 1
 FUZZ_SECONDS ?= 180
+HYPOTHESIS ?= dev
 LANDINGS ?= 1000
 SEED ?= 1
 
@@ -23,9 +25,11 @@ help:  ## show these commands
 demo: $(VENV)/ready  ## land two days of a made-up list and their changes with a real Airflow
 	@$(RUN) -m demo.run
 
-test: $(VENV)/ready  ## run all tests
-	$(RUN) -m pytest --numprocesses auto --dist worksteal --ignore tests/project/test_speed.py
-	$(RUN) -m pytest tests/project/test_speed.py  # needs the cores for itself
+# The tests of speed run last, because they need the cores for themselves.
+test: $(VENV)/ready  ## run all tests but the campaigns; T=tests/unit/api: those of a folder
+	$(RUN) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile $(HYPOTHESIS) \
+	  $(or $(T),--ignore tests/project/test_speed.py)
+	$(if $(T),,$(RUN) -m pytest tests/project/test_speed.py)
 
 test-versions: $(VERSIONS:%=test-%)  ## run all tests on each Airflow version, and with the lowest dependencies
 
@@ -41,19 +45,20 @@ test-engines: $(VENV)/ready  ## read and load landed files with many engines; ne
 
 test-ui: $(VENV)/ready  ## test Airflow's pages in a browser, and save screenshots in .ui; needs Chromium
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group ui
-	$(RUN) -m pytest -m ui
+	$(RUN) -m pytest tests/campaigns/ui
 
 test-distributed: $(VENV)/ready  ## land with Celery workers, one of which is killed; needs Redis and PostgreSQL
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
-	$(RUN) -m pytest -m distributed tests/campaigns/distributed
+	$(RUN) -m pytest tests/campaigns/distributed
 
-crash: $(VENV)/ready  ## kill a landing at each of its steps, and start a second one at each
-	$(RUN) -m pytest tests/campaigns/crash -m 'crash or not crash'
+crash: $(VENV)/ready  ## kill a landing at each of its steps (or every EVERY-th), and start a second one there
+	$(RUN) -m pytest tests/campaigns/crash --every $(EVERY)
 
 secrecy: $(VENV)/ready  ## cause every kind of failure, and search for the key and for addresses
-	$(RUN) -m pytest -m 'secrecy or not secrecy' tests/campaigns/secrecy
+	$(RUN) -m pytest tests/campaigns/secrecy
 
-soak: $(VENV)/ready  ## land a thousand days with faults and kills, and count lost records
+soak: $(VENV)/ready  ## land a thousand days while things go wrong, and count what is lost
+	$(RUN) -m pytest tests/campaigns/soak
 	$(RUN) -m tests.campaigns.soak --landings $(LANDINGS) --seed $(SEED)
 
 fuzz: $(VENV)/ready  ## search for an answer that is decoded or landed wrong, for FUZZ_SECONDS

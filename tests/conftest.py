@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mailpartner_provider.testing.server import StandIn
 from tests import HOME
 from tests.support.api import THREE, connect
 from tests.support.days import PARIS, midnight, tomorrow
 from tests.support.lake import BucketLake, Lake
+
+#: The same examples everywhere and always, few of them while somebody waits for them.
+settings.register_profile(
+    "dev",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],  # which measures the machine
+)
+settings.register_profile("nightly", settings.get_profile("dev"), max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 @pytest.fixture(autouse=True)

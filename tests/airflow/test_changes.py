@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from airflow.models import DagRun
@@ -16,8 +15,9 @@ from tests.support.changes import comparing
 from tests.support.dags import Step, dag_of
 from tests.support.days import midnight, noon, today, yesterday
 from tests.support.landing import operator
-from tests.support.runs import AIRFLOW, PATIENCE_SECONDS, run_by_hand, run_by_scheduler
+from tests.support.runs import AIRFLOW, run_by_hand, run_by_scheduler
 from tests.support.snapshots import many, put_snapshot, put_table
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -90,7 +90,7 @@ def test_wrong_argument(lake, tmp_path):
 
 
 def test_sigterm(lake, feed, tmp_path, monkeypatch):
-    """SIGTERM to the process of a task ends it soon, not in success; nothing is published, and
+    """SIGTERM to the process of a task ends it, not in success; nothing is published, and
     scratch files are gone."""
     put_table(lake, today(), many(4_000_000, today()))
     dags = tmp_path / "dags"
@@ -102,9 +102,11 @@ def test_sigterm(lake, feed, tmp_path, monkeypatch):
 
     with subprocess.Popen([sys.executable, dags / "compared.py"]) as process:
         try:
-            while not list(feed.glob(".mailpartner-landing-*/duckdb")):
-                assert process.poll() is None
-                time.sleep(0.01)
+            wait_until(
+                lambda: (
+                    list(feed.glob(".mailpartner-landing-*/duckdb")) or process.poll() is not None
+                )
+            )
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE_SECONDS)
         finally:

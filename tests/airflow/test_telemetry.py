@@ -22,6 +22,7 @@ from tests.support.days import noon, today, yesterday
 from tests.support.landing import land, operator
 from tests.support.project import README
 from tests.support.runs import run_by_hand
+from tests.support.waiting import PATIENCE_SECONDS
 
 SNAPSHOT = snapshot_schema()
 
@@ -126,7 +127,7 @@ class TestMetrics:
         """A socket to which metrics are sent."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
             listener.bind(("127.0.0.1", 0))
-            listener.settimeout(20)
+            listener.settimeout(PATIENCE_SECONDS)
             yield listener
 
     def test_landing(self, api, lake, statsd):

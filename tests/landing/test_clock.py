@@ -13,6 +13,7 @@ from mailpartner_provider.testing.answers import Answer
 from tests.support.api import THREE, listing
 from tests.support.days import PARIS
 from tests.support.landing import land
+from tests.support.waiting import wait_until
 
 
 class TestClock:
@@ -36,7 +37,7 @@ class TestClock:
 
             def pieces():
                 yield b" " * 2**21  # more than is awaited before it is looked at
-                wait_until(lambda: list(lake.glob(".mailpartner-landing-*/part.parquet")))
+                wait_until(lake.scratch)
                 clock.move_to(jumps_to)
                 yield json.dumps(listing(THREE)).encode()
 
@@ -45,8 +46,8 @@ class TestClock:
 
         observed_at = datetime.fromisoformat(receipt["observed_at"].replace("Z", "+00:00"))
         assert (day, status) == (receipt["snapshot_date"], receipt["status"])
-        assert 0 <= (observed_at - begins).total_seconds() < 60
-        assert 0 < receipt["duration_seconds"] < 60
+        assert 0 <= (observed_at - begins).total_seconds() < 3600
+        assert 0 < receipt["duration_seconds"] < 3600
 
     def test_duration(self, api, lake):
         """A landing takes as long as its answer does, and the tries before it do not count."""
@@ -80,11 +81,3 @@ class TestClock:
 
         assert "backdated" == receipt["status"]
         assert receipt["observed_at"].startswith("2026-03-11T00:00")
-
-
-def wait_until(met):
-    """Wait for a condition, but not for ever."""
-    for _ in range(1000):
-        if met():
-            return
-        sleep(0.01)

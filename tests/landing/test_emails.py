@@ -20,7 +20,7 @@ from mailpartner_provider.testing.answers import Answer
 from tests.support.api import THREE, connect, listing
 from tests.support.days import PARIS, today
 from tests.support.landing import land
-from tests.support.plain import STEADY, TEXTS
+from tests.support.plain import TEXTS
 
 KEY = "clé secrète"
 MODES = [EmailMode("sha256"), EmailMode("hmac", KEY.encode()), EmailMode("drop")]
@@ -65,7 +65,6 @@ class TestTokens:
             MODES[0].hashes(anne)
         )
 
-    @STEADY
     @given(st.lists(ADDRESSES))
     def test_tokens(self, addresses):
         """A token is the SHA-256, or HMAC-SHA256, of the stripped, lower-cased address."""
@@ -80,13 +79,11 @@ class TestTokens:
 
 
 class TestJson:
-    @STEADY
     @given(WITHOUT_ADDRESSES, st.sampled_from(MODES))
     def test_others_stay(self, value, mode):
         """JSON without addresses stays as it is."""
         assert value == mode.apply_to_json(deepcopy(value))
 
-    @STEADY
     @given(TEXTS, TEXTS, TEXTS, st.sampled_from(MODES))
     def test_no_address(self, before, after, name, mode):
         """Wherever an address stands in JSON, in whatever text, it is not in it afterwards."""
@@ -134,7 +131,6 @@ class TestJson:
 
 
 class TestBatch:
-    @STEADY
     @given(st.lists(ADDRESSES.filter(str.strip)), st.sampled_from(MODES))
     def test_rows(self, addresses, mode):
         """A row keeps all but its address, in the columns of the mode."""

@@ -74,8 +74,8 @@ def at_once(fault):
 
 @pytest.fixture(autouse=True)
 def impatient(api, monkeypatch):
-    """A connection that gives a silent server up soon."""
-    connect(monkeypatch, api, extra={"read_timeout": 1})
+    """A connection that gives up a server that is silent for two seconds."""
+    connect(monkeypatch, api, extra={"read_timeout": 2})
 
 
 @pytest.mark.parametrize("name", HARMLESS)

@@ -9,6 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.errors import RequestFailed
+from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.server import StandIn
 from tests.support.api import at_once, connect, cut_off
@@ -89,12 +90,7 @@ class TestRule10RefusedOrFailed:
     def test_silence(self, api, lake, monkeypatch):
         """A server that falls silent is given up after read_timeout."""
         connect(monkeypatch, api, extra={"read_timeout": 0.3})
-
-        def pieces():
-            yield b'{"success": true,'
-            time.sleep(1)
-
-        api.script(Answer(pieces()))
+        api.script(faults.stalled())
 
         with pytest.raises(RequestFailed, match="connection broke|no answer within read_timeout"):
             list(operator(lake).hook.fetch_unsubscribes())

@@ -19,7 +19,7 @@ from mailpartner_provider.lake.objects import ObjectStore
 from tests.support.landing import land
 
 HOLD_SCRATCH = """
-import tempfile, time
+import signal, tempfile
 from pathlib import Path
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.lake.objects import ObjectStore
@@ -28,7 +28,7 @@ tempfile.tempdir = {temporary!r}
 with {destination}.scratch() as folder:
     (folder / "part.parquet").write_bytes(b"half")
     print(folder, flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

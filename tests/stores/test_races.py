@@ -11,8 +11,9 @@ import pytest
 from mailpartner_provider.testing.answers import Answer
 from tests.support.api import listing
 from tests.support.landing import land
-from tests.support.processes import PATIENCE_SECONDS, landing
+from tests.support.processes import landing
 from tests.support.races import ONE, OTHER, land_beside, reconciled, seen
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.support.walk import TERMS
 
 pytestmark = pytest.mark.usefixtures("forks", "temporary")

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from mailpartner_provider.lake.local import LocalFolder
 from tests.support.forks import FORKS
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def kill(work: Callable[[LocalFolder], object], folder: Path, steps: int) -> None:
     """Run work in a folder in a new process, which is killed after some steps."""
     process = FORKS.Process(target=_work, args=(work, folder, steps))
     process.start()
-    process.join(60)
+    process.join(PATIENCE_SECONDS)
     assert -signal.SIGKILL == process.exitcode
 
 

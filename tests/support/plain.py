@@ -12,11 +12,8 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
-#: The same examples everywhere and always.
-STEADY = settings(deadline=None, derandomize=True)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: Every character that Unicode calls white space.
 SPACES = [chr(code) for code in range(0x110000) if chr(code).isspace()]

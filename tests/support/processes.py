@@ -20,8 +20,7 @@ import time_machine
 from tests.support.days import today
 from tests.support.forks import FORKS
 from tests.support.landing import operator
-
-PATIENCE_SECONDS = 60
+from tests.support.waiting import PATIENCE_SECONDS
 
 _STEPS = {
     "fcntl.flock",

@@ -25,8 +25,9 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils.state import State
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 AIRFLOW = tuple(int(part) for part in __version__.split(".")[:2])
-PATIENCE_SECONDS = 20
 
 try:
     from airflow.sdk.listener import get_listener_manager

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -64,9 +65,9 @@ def put_table(folder: Path, day: date, snapshot: pa.Table, **members: Any) -> Sn
 
 def many(count: int, day: date) -> pa.Table:
     """Make a long snapshot."""
-    ids = pa.array(range(count))
+    ids = pa.array(np.arange(count))
     nothing = pa.nulls(count)
-    days = pa.array([day] * count)
+    days = pa.repeat(pa.scalar(day), count)
     columns = [ids, ids.cast(pa.string()), nothing, days, nothing]
     cast = [column.cast(field.type) for column, field in zip(columns, COLUMNS, strict=True)]
     return pa.Table.from_arrays(cast, schema=COLUMNS)

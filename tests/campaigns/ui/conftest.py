@@ -10,9 +10,9 @@ import pytest
 
 from tests.campaigns.ui.site import PROJECT, build_environment, stand_in, standalone
 from tests.support.bucket import Bucket
+from tests.support.waiting import PATIENCE_SECONDS
 
 PICTURES = PROJECT / ".ui"
-PATIENCE_SECONDS = 30
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",

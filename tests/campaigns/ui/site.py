@@ -18,10 +18,10 @@ import psutil
 import requests
 
 from tests.support.bucket import Bucket
+from tests.support.waiting import PATIENCE_SECONDS
 
 PROJECT = Path(__file__).parents[3]
 CONSTRAINTS = PROJECT / "constraints" / "airflow-3.3.txt"
-PATIENCE_SECONDS = 120
 
 
 class Account(NamedTuple):

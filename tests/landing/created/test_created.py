@@ -30,7 +30,6 @@ from tests.support.created import (
 from tests.support.days import yesterday
 from tests.support.lake import Lake, quarantine_name, receipt_name
 from tests.support.landing import land
-from tests.support.plain import STEADY
 
 
 class TestLanding:
@@ -207,7 +206,6 @@ class TestAnyTwoLists:
         max_size=8,
     )
 
-    @STEADY
     @given(first=records, second=records)
     def test_second_stands(self, tmp_path_factory, first, second):
         """After any two lists the destination is the second, and only what differs was written."""

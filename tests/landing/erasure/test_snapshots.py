@@ -29,7 +29,6 @@ from tests.support.erasing import (
 )
 from tests.support.lake import Lake, partition_name, quarantine_name
 from tests.support.landing import land
-from tests.support.plain import STEADY
 
 
 class TestSnapshots:
@@ -162,7 +161,6 @@ class TestSnapshots:
 
         assert before == place.read_text()
 
-    @STEADY
     @given(
         people=st.lists(st.sampled_from(["a@x", "B@x", "c@x", "zoe", " A@X "]), max_size=8),
         gone=st.sets(st.sampled_from(["a@x", "b@x", "c@x", "ZOE"]), min_size=1),

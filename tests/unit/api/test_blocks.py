@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailpartner_provider.api.blocks import Block, decode_block, decode_exactly, decode_fast
@@ -23,7 +23,6 @@ from tests.support.plain import (
     CLOCK_TIMES,
     RAW_RECORDS,
     SPACES,
-    STEADY,
     STYLES,
     ZONES,
     Members,
@@ -45,7 +44,6 @@ def created(text: str) -> str:
 # Both ways agree ----------------------------------------------------------------------------------
 
 
-@settings(STEADY, max_examples=300)
 @given(st.lists(RAW_RECORDS, max_size=4), STYLES, ZONES)
 def test_agree(raws, style, zone):
     """The fast way equals the exact way whenever it gives an answer."""
@@ -55,7 +53,6 @@ def test_agree(raws, style, zone):
     assert len(raws) == exact.received
 
 
-@settings(STEADY, max_examples=300)
 @given(
     st.lists(
         st.tuples(
@@ -83,7 +80,6 @@ def test_agree_on_single_doubts(rows, write, style, zone):
     assert len(raws) == exact.received
 
 
-@settings(STEADY, max_examples=300)
 @given(
     st.lists(RAW_RECORDS, min_size=1, max_size=3),
     STYLES,

@@ -8,7 +8,7 @@ from itertools import cycle
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from mailpartner_provider.api.records import Rejected, Unsubscribe, read_record
 from mailpartner_provider.exact_json import parse_json
@@ -17,7 +17,6 @@ from tests.support.plain import (
     EPOCH,
     RAW_RECORDS,
     SPACES,
-    STEADY,
     STYLES,
     ZONES,
     alike,
@@ -35,7 +34,6 @@ def read(**members):
     return read_record({"id": 1, "email": "a@example.com", **members}, PARIS)
 
 
-@settings(STEADY, max_examples=300)
 @given(RAW_RECORDS, STYLES, ZONES)
 def test_contract(raw, style, zone):
     """A raw record becomes the row that the contract describes, or is rejected."""

@@ -6,7 +6,7 @@ import json
 from itertools import chain
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from mailpartner_provider.api.source import BLOCK_BYTES, MAX_VALUE_BYTES
 from mailpartner_provider.api.stream import UnsubscribeStream
@@ -32,7 +32,6 @@ from tests.support.oracle import (
     read_whole,
     room_to_recurse,
 )
-from tests.support.plain import STEADY
 
 GOOD = json.dumps(listing(THREE)).encode()
 LONG = "9" * 5000
@@ -48,7 +47,6 @@ def ids(chunks):
 
 
 class TestAlways:
-    @settings(STEADY, max_examples=200)
     @given(cases(GOOD_ANSWERS))
     def test_good(self, case):
         """A good answer gives its records and lands them, however it is written and cut."""
@@ -57,19 +55,16 @@ class TestAlways:
 
         assert_right(case)
 
-    @settings(STEADY, max_examples=150)
     @given(cases(WRONG_ANSWERS))
     def test_wrong(self, case):
         """An answer that is JSON, and yet not good, is an error of ours, and changes nothing."""
         assert_right(case)
 
-    @settings(STEADY, max_examples=250)
     @given(cases(DAMAGED_ANSWERS))
     def test_damaged(self, case):
         """A damaged answer is an error of ours, or still good and taken for just that."""
         assert_right(case)
 
-    @settings(STEADY, max_examples=150)
     @given(cases(SPLICED_ANSWERS))
     def test_spliced(self, case):
         """The halves of two answers are an error of ours, or good and taken for just that."""

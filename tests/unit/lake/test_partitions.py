@@ -17,7 +17,6 @@ from mailpartner_provider.lake.names import (
     rejected_file,
 )
 from tests.support.days import PARIS
-from tests.support.plain import STEADY
 
 ZONES = ["Europe/Paris", "UTC", "America/Sao_Paulo", "Asia/Beirut", "Asia/Kathmandu"]
 
@@ -37,7 +36,6 @@ RUN = {
 
 
 class TestNames:
-    @STEADY
     @given(st.dates(), st.sampled_from([partition_file, receipt_file, rejected_file]))
     def test_round_trip(self, day, name):
         """A name gives its day back, wherever the destination is."""
@@ -131,7 +129,6 @@ class TestDayOfTheRun:
 
 
 class TestEndOfDay:
-    @STEADY
     @given(st.dates(date(1971, 1, 1), date(2100, 1, 1)), st.sampled_from(ZONES))
     def test_last_instant(self, day, name):
         """The last microsecond before the end of a day is of that day, and the end is not."""

@@ -15,7 +15,6 @@ from mailpartner_provider.lake.receipts import (
     SnapshotReceipt,
     read_receipt,
 )
-from tests.support.plain import STEADY
 from tests.support.receipts import CHANGES, RECEIPT
 
 URI = "file:///lake/_receipts/dt=2026-11-22.json"
@@ -46,7 +45,6 @@ def test_members():
     )
 
 
-@STEADY
 @given(
     snapshot_date=st.dates().map(str),
     status=st.sampled_from(["live", "backdated"]),

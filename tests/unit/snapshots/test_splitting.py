@@ -19,7 +19,7 @@ from mailpartner_provider.schemas import snapshot_schema
 from mailpartner_provider.snapshots import splitting
 from mailpartner_provider.snapshots.splitting import local_days, split_by_day
 from tests.support.days import PARIS, today
-from tests.support.plain import EPOCH, STEADY
+from tests.support.plain import EPOCH
 
 UTC = pa.timestamp("us", "UTC")
 ZONES = ["Europe/Paris", "America/Sao_Paulo", "Pacific/Apia", "Asia/Kathmandu", "UTC", "Etc/GMT+12"]
@@ -44,7 +44,6 @@ def staged(folder, instants):
 
 
 class TestLocalDays:
-    @STEADY
     @given(st.lists(st.none() | INSTANTS), st.sampled_from(ZONES))
     def test_any(self, instants, name):
         """A day is that which Python tells, at any time, in any zone; none where there is none."""
@@ -96,7 +95,6 @@ class TestLocalDays:
 
 
 class TestSplit:
-    @STEADY
     @given(instants=st.lists(st.none() | OF_FEW_DAYS))
     @pytest.mark.parametrize("batch", [1, 3, 100])
     def test_any(self, tmp_path_factory, instants, batch):

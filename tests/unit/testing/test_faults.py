@@ -15,13 +15,14 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.faults import FAULTS, SHAPES
 from tests.support.api import THREE, listing
+from tests.support.waiting import PATIENCE_SECONDS
 
 WHOLE = json.dumps(listing(THREE), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def ask(api, *script, **options):
     api.script(*script)
-    options = {"timeout": 5, "allow_redirects": False, **options}
+    options = {"timeout": PATIENCE_SECONDS, "allow_redirects": False, **options}
     return requests.get(f"{api.url}/unsubscribe/list", {"apiKey": api.key}, **options)
 
 
@@ -56,7 +57,7 @@ class TestOnTheWay:
     def test_late(self, api):
         """Nothing comes before a delay."""
         with pytest.raises(requests.ReadTimeout):
-            ask(api, faults.late(1), timeout=0.2)
+            ask(api, faults.late(PATIENCE_SECONDS), timeout=0.2)
 
     def test_stalled(self, api):
         """A share of the body comes, then nothing."""

@@ -14,6 +14,7 @@ import requests
 from mailpartner_provider.testing.lists import MadeUpList
 from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
 from tests.support.api import THREE
+from tests.support.waiting import PATIENCE_SECONDS
 
 #: The vendor's documented answers.
 DOCUMENTED_LIST = {
@@ -39,7 +40,9 @@ def api():
 
 
 def ask(api, call="unsubscribe/list", **arguments):
-    return requests.get(f"{api.url}/{call}", {"apiKey": api.key, **arguments}, timeout=5)
+    return requests.get(
+        f"{api.url}/{call}", {"apiKey": api.key, **arguments}, timeout=PATIENCE_SECONDS
+    )
 
 
 class TestDocumentedAnswers:
@@ -124,7 +127,7 @@ class TestChanges:
 
     def test_malformed(self, api):
         """A body that is no JSON is code 90."""
-        answer = requests.post(f"{api.url}/unsubscribe/add", data=b"{", timeout=5)
+        answer = requests.post(f"{api.url}/unsubscribe/add", data=b"{", timeout=PATIENCE_SECONDS)
 
         assert 90 == answer.json()["code"]
 
@@ -135,7 +138,7 @@ def test_any_size():
     with StandIn(MadeUpList(100_000, first=first, last=last)) as api:
         tracemalloc.start()
         url, key = f"{api.url}/unsubscribe/list", {"apiKey": api.key}
-        with requests.get(url, key, stream=True, timeout=5) as answer:
+        with requests.get(url, key, stream=True, timeout=PATIENCE_SECONDS) as answer:
             size = sum(map(len, answer.iter_content(65_536)))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -153,7 +156,9 @@ def test_by_hand():
             name, _, value = process.stdout.readline().removeprefix("export ").partition("=")
             connection = json.loads(value.strip().strip("'"))
             url = f"{connection['host']}/unsubscribe/list"
-            answers = [requests.get(url, {"apiKey": "mine"}, timeout=5) for _ in range(2)]
+            answers = [
+                requests.get(url, {"apiKey": "mine"}, timeout=PATIENCE_SECONDS) for _ in range(2)
+            ]
         finally:
             process.terminate()
 
