@@ -50,8 +50,9 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
 
 
 def iso_utc(instant: datetime) -> str:
-    """Return an instant as receipts write it: ``2026-11-23T06:30:00Z``."""
-    return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    """Return an instant as receipts write it; it has a fixed width, so that it sorts as text."""
+    utc = instant.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    return utc.replace("+00:00", "Z")
 
 
 def parse_utc(text: str) -> datetime:

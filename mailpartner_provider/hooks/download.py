@@ -6,6 +6,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from queue import Empty, Full, Queue
@@ -13,16 +14,20 @@ from typing import Any, NamedTuple
 
 import requests
 
+from mailpartner_provider.api.envelope import read_xml
 from mailpartner_provider.errors import (
     LandingStopped,
     MailPartnerError,
     RequestFailed,
     RequestRefused,
 )
+from mailpartner_provider.exact_json import parse_json
 
 CHUNK_BYTES = 2**20
 #: The longest answer, compressed or not, that is read: some ninety million records.
 MAX_ANSWER_BYTES = 8 * 2**30
+
+SHORT_ANSWER_BYTES = 2**20
 
 _COMPRESSED_CHUNK_BYTES = 2**16
 _QUEUED_CHUNKS = 8
@@ -104,6 +109,24 @@ class Download:
                 continue
             return True
         return False
+
+
+def read_members(answer: Download, call: str) -> dict[str, Any] | None:
+    """Read a short answer; None when it is neither a JSON object nor an error in XML.
+
+    :raises BadData: it is a list in XML
+    """
+    body = b""
+    with closing(answer):
+        for chunk in answer:
+            body += chunk
+            if len(body) > SHORT_ANSWER_BYTES:
+                return None
+    try:
+        members = read_xml(body, call=call) or parse_json(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return members if isinstance(members, dict) else None
 
 
 def _head(response: requests.Response) -> Head:

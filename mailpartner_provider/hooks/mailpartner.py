@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from airflow.providers.common.compat.sdk import BaseHook
 
 from mailpartner_provider.api.credits import Credits, read_credits
-from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST, broken, read_xml, refusal
+from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST, broken, refusal
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.compat import mask_secret
 from mailpartner_provider.errors import (
@@ -24,12 +24,9 @@ from mailpartner_provider.errors import (
     clear_frame_locals,
     naming_connection,
 )
-from mailpartner_provider.exact_json import parse_json
 from mailpartner_provider.get_provider_info import (
-    CONN_FIELDS,
     CONN_TYPE,
     HOOK_NAME,
-    UI_FIELD_BEHAVIOUR,
 )
 from mailpartner_provider.hooks.connection import (
     key_forms,
@@ -39,7 +36,8 @@ from mailpartner_provider.hooks.connection import (
     read_renamed_from,
     read_timeouts,
 )
-from mailpartner_provider.hooks.download import Download
+from mailpartner_provider.hooks.download import Download, read_members
+from mailpartner_provider.hooks.form import ConnectionForm
 from mailpartner_provider.hooks.http import Session
 from mailpartner_provider.hooks.retrying import retrying
 
@@ -52,10 +50,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEZONE = "Europe/Paris"
 
-_SMALL_ANSWER_BYTES = 2**20
 
-
-class MailPartnerHook(BaseHook):
+class MailPartnerHook(ConnectionForm, BaseHook):
     """Call the Mail Partner API with the credentials of an Airflow connection.
 
     The API and its answers: https://www.docpartner.dev/api/mail-partner
@@ -74,24 +70,6 @@ class MailPartnerHook(BaseHook):
         self.mailpartner_conn_id = mailpartner_conn_id
         self._stopped = False
         self._retry_after: float | None = None
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the behaviour of the standard fields in Airflow 2's connection form."""
-        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the widgets of the extra fields in Airflow 2's connection form."""
-        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-        from wtforms import PasswordField, StringField
-
-        return {
-            name: PasswordField(field["label"], widget=BS3PasswordFieldWidget())
-            if field["schema"].get("format") == "password"
-            else StringField(field["label"], widget=BS3TextFieldWidget())
-            for name, field in CONN_FIELDS.items()
-        }
 
     @property
     def base_url(self) -> str:
@@ -180,10 +158,10 @@ class MailPartnerHook(BaseHook):
         :raises RequestRefused: the API refused, or the connection cannot be used
         :raises RequestFailed: the call failed on the way
         """
-        answer = self._open(UNSUBSCRIBE_LIST)
+        zone, answer = ZoneInfo(timezone), self._open(UNSUBSCRIBE_LIST)
         return UnsubscribeStream(
             answer,
-            ZoneInfo(timezone),
+            zone,
             observed_at=answer.head.observed_at,
             content_type=self._without_key(answer.head.content_type),
             mask=self._without_key,
@@ -243,25 +221,20 @@ class MailPartnerHook(BaseHook):
         """Return the members of a short answer."""
         answer = self._open(call)
         with naming_connection(self.mailpartner_conn_id):
-            members = _read_members(answer, call)
+            members = read_members(answer, call)
             if members is None:
                 media_type = self._without_key(answer.head.content_type) or "of no media type"
                 raise broken(f"it is {media_type}, not a JSON object", call=call)
-            error = refusal(members, call=call, mask=self._without_key)
-            if error:
+            if error := refusal(members, call=call, mask=self._without_key):
                 raise error
         return members
 
     def _refusal(self, call: str, answer: Download) -> MailPartnerError:
-        try:
-            members = _read_members(answer, call)
-        except (RequestFailed, BadData):
-            members = None
-        status = answer.head.status
+        members, status = None, answer.head.status
+        with suppress(RequestFailed, BadData):
+            members = read_members(answer, call)
         error = refusal(members or {}, call=call, status=status, mask=self._without_key)
-        return error or RequestFailed(
-            f"the API reported a failure (HTTP {status}, {call})", call=call, status=status
-        )
+        return error or broken(f"HTTP {status} and success", call=call)
 
     def _without_key(self, text: str) -> str:
         for form in key_forms(self._key):
@@ -276,21 +249,3 @@ class MailPartnerHook(BaseHook):
             yield block.batch
         if reasons:
             self.log.warning("Left out records that cannot be rows: %s", dict(reasons))
-
-
-def _read_members(answer: Download, call: str) -> dict[str, Any] | None:
-    """Read a short answer; None when it is neither a JSON object nor an error in XML.
-
-    :raises BadData: it is a list in XML
-    """
-    body = b""
-    with closing(answer):
-        for chunk in answer:
-            body += chunk
-            if len(body) > _SMALL_ANSWER_BYTES:
-                return None
-    try:
-        members = read_xml(body, call=call) or parse_json(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None

@@ -110,7 +110,7 @@ class ChangesReceipt(Receipt):
     changed_records: int
     source_uri: str
     source_sha256: str
-    previous_uri: str | None
+    previous_uri: str | None = None
     previous_sha256: str | None
 
 

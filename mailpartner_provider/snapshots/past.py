@@ -69,9 +69,7 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
         dataset=SnapshotReceipt.dataset,
         email_mode=request.email_mode.name,
         partition_by=request.partition_by,
-        is_account=lambda conn_id: (
-            conn_id in (request.run.conn_id or conn_id, request.renamed_from())
-        ),
+        is_account=lambda other: conn_id in (None, other) or other == request.renamed_from(),
     )
     created = request.partition_by == CREATED
     published = CreatedList(commit) if created else Snapshot(commit, day)

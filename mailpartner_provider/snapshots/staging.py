@@ -27,6 +27,9 @@ from mailpartner_provider.privacy.erasure_list import ErasureList
 from mailpartner_provider.privacy.hashing import EmailMode, sha256_hashes
 from mailpartner_provider.schemas import RECORD, record_schema, snapshot_schema
 
+#: Of unknown fields, in a receipt.
+MAX_NAMES, MAX_NAME_LENGTH = 20, 64
+
 _CREATED_AT = RECORD.field("created_at").type
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -71,7 +74,7 @@ class Staged:
             "after_cutoff": self.after_cutoff,
             "null_created_at": self.null_created_at,
             "duplicate_ids": self.duplicate_ids(),
-            "unknown_fields": ",".join(sorted(map(masked, self.unknown_fields))),
+            "unknown_fields": _names(self.unknown_fields),
             "min_created_at": _iso(self.min_created_at),
             "max_created_at": _iso(self.max_created_at),
         }
@@ -183,6 +186,13 @@ def _quarantined(rejected: Rejected, email_mode: EmailMode, erased: ErasureList)
 def _too_deep() -> RequestFailed:
     """Return the error for nesting that only the decoder's own threads can read."""
     return broken("a record is nested too deeply to be written")
+
+
+def _names(fields: set[str]) -> str:
+    """Return the names of some fields, comma-separated, and how many more there are."""
+    shown = [masked(name)[:MAX_NAME_LENGTH] for name in sorted(fields)[:MAX_NAMES]]
+    more = len(fields) - len(shown)
+    return ",".join([*shown, f"(+{more} more)"] if more else shown)
 
 
 def _iso(microseconds: int | None) -> str | None:

@@ -11,7 +11,7 @@ from airflow.models import DagRun
 from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from tests.support.changes import comparing
+from tests.support.changes import begin, comparing
 from tests.support.dags import Step, dag_of
 from tests.support.days import midnight, noon, today, yesterday
 from tests.support.landing import operator
@@ -42,6 +42,7 @@ def test_after_the_landing(api, lake, feed):
     XCom and by the event of every outlet asset."""
     asset = Asset("lake://changes")
     put_snapshot(lake, yesterday(), [(19, "anne@example.com", None, None)])
+    begin(lake, feed)
     pulled, extras = [], []
 
     def pull(context):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.changes import comparing
+from tests.support.changes import compare
 from tests.support.days import today, yesterday
 from tests.support.html import shown
 from tests.support.landing import land
@@ -133,7 +133,7 @@ class TestPage:
         people = [(key, f"p{key}@example.com", None, None) for key in range(7)]
         put_snapshot(lake, yesterday(), people[:5])
         put_snapshot(lake, today(), people[1:], uri=f"file://{lake.partition()}")
-        comparing(lake, feed).execute({})
+        compare(lake, feed)
 
         texts = see(lake, feed)
 

@@ -16,7 +16,7 @@ from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
 from tests import LINEAGE
 from tests.support.api import THREE
-from tests.support.changes import comparing
+from tests.support.changes import begin, comparing
 from tests.support.dags import dag_of
 from tests.support.days import noon, today, yesterday
 from tests.support.landing import land, operator
@@ -77,6 +77,7 @@ class TestLineage:
         """Changes go from two snapshots into their partition."""
         land(lake, yesterday())
         lake.make_live(yesterday())
+        begin(lake, feed)
         api.unsubscribes = THREE[:2]
 
         event = told("compare", operator(lake), comparing(lake, feed))

@@ -17,7 +17,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from mailpartner_provider.errors import BadData, MailPartnerError
 from mailpartner_provider.lake.receipts import read_receipt
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
-from tests.conftest import connect, files, land
+from tests.support.api import connect
+from tests.support.lake import files
+from tests.support.landing import land
 from tests.support.runs import AIRFLOW
 from tests.support.upgrade import (
     ARCHIVES,
@@ -130,7 +132,8 @@ class TestReceipts:
 
         A member that a later version added is no reason to ignore it."""
         for day, stored in receipts(place).items():
-            receipt = read_receipt((place / f"_receipts/dt={day}.json").read_bytes())
+            file = place / f"_receipts/dt={day}.json"
+            receipt = read_receipt(file.read_bytes(), file.as_uri())
 
             assert stored.items() <= receipt.as_dict().items()
         assert_vouched(place)

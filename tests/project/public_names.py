@@ -19,6 +19,7 @@ from typing_extensions import assert_type
 
 from mailpartner_provider.errors import (
     BadData,
+    Conflict,
     LandingStopped,
     MailPartnerError,
     NothingToLand,
@@ -87,6 +88,7 @@ def catch(error: MailPartnerError) -> type[MailPartnerError]:
         RequestFailed,
         BadData,
         NothingToLand,
+        Conflict,
         LandingStopped,
     ]
     return next(kind for kind in kinds if isinstance(error, kind))

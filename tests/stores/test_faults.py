@@ -152,7 +152,7 @@ class TestStore:
 
 @contextmanager
 def no_file_over(size):
-    """Have this process's disk be full for every file that grows over a size."""
+    """Limit the size of every file that this process writes, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -163,7 +163,7 @@ def no_file_over(size):
 
 @contextmanager
 def ordinary_user():
-    """Have permissions count: they do not for root."""
+    """Enforce permissions, which do not apply to root."""
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)

@@ -19,7 +19,8 @@ import pytest
 import time_machine
 
 from mailpartner_provider.__main__ import main
-from tests.conftest import PARIS, files
+from tests.support.days import PARIS
+from tests.support.lake import files
 
 ARCHIVES = Path(__file__).parents[1] / "landing" / "upgrade"
 

@@ -153,7 +153,7 @@ def tomorrow_morning():
 
 
 def standing(number, stands, go_on):
-    """Have the n-th request wait for its answer."""
+    """Delay the answer to the n-th request."""
     numbers = count(1)
 
     def fault(request):

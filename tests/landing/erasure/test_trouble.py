@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.errors import BadData
+from mailpartner_provider.errors import BadData, Conflict
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import SnapshotRequest
