@@ -64,6 +64,16 @@ def bucket(lake_bucket, monkeypatch):
     return lake_bucket
 
 
+@pytest.fixture(params=["folder", "s3"])
+def store(request, tmp_path):
+    """A fresh place in each kind of store."""
+    from tests.support import stores
+
+    if request.param == "folder":
+        return stores.folder(tmp_path)
+    return stores.s3(request.getfixturevalue("bucket"))
+
+
 @pytest.fixture(scope="session")
 def database():
     """A migrated metadata database in Airflow's home, without Airflow's default connections."""

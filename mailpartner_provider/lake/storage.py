@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from urllib.parse import quote
 
 
 class FileInfo(NamedTuple):
@@ -30,6 +31,11 @@ class Content(NamedTuple):
     version: str
 
 
+def quoted(path: str) -> str:
+    """Quote a path for a URI; what a URI may hold as it is, such as the ``=`` of dt=, stays."""
+    return quote(path, safe="/=@:!$&'()*+,;")
+
+
 class Destination(Protocol):
     """The root folder of a dataset. Names are relative to it, with ``/`` between their parts.
 
@@ -46,23 +52,28 @@ class Destination(Protocol):
         """Read a file; None when there is no such file."""
 
     def fetch(self, name: str, file: Path) -> str | None:
-        """Copy a file into a scratch file; return its version, or None when there is no such file."""
+        """Copy a file into a scratch file; return its version, None when there is no such file."""
 
     def info(self, name: str) -> FileInfo | None:
         """Return the size and version of a file; None when there is no such file."""
 
     def list_files(self, prefix: str) -> dict[str, FileInfo]:
-        """List every file, by name, in the folders of the root whose names begin with a prefix."""
+        """List every file, by name, in the folders of the root whose names begin with a prefix.
+
+        Empty when there is no such folder; a bucket that does not exist is an error.
+        """
 
     def publish(self, file: Path, name: str, expected: str | None) -> str:
         """Replace a file by a finished scratch file, in one step; return the new version.
+
+        In a local folder this wants the lock.
 
         :param expected: the version to replace; None to create the file
         :raises Conflict: the file is no longer of this version, or exists already
         """
 
     def remove(self, name: str, expected: str) -> None:
-        """Delete a file.
+        """Delete a file. In a local folder this wants the lock.
 
         :param expected: the version to delete
         :raises Conflict: the file is no longer of this version
