@@ -9,8 +9,14 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.lake.local import LocalFolder
-from mailpartner_provider.lake.objects import ObjectStore
+from mailpartner_provider.lake.s3 import S3Folder
 from mailpartner_provider.lake.storage import Destination
+
+_LOCAL = ("file", "local")
+#: By scheme, the extra that brings its file system, and the destination.
+_STORES = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), ("s3", S3Folder)),
+}
 
 
 def open_destination(destination: Any, argument: str = "destination") -> Destination:
@@ -21,17 +27,42 @@ def open_destination(destination: Any, argument: str = "destination") -> Destina
     :raises WrongArgument: it is neither, or Airflow cannot open it
     """
     text = str(destination or "").strip()
-    expected = f"{argument}: expected an absolute local folder or an object storage URI"
-    if not text.startswith("/") and "://" not in text:
-        raise WrongArgument(f"{expected}, got {text!r}")
-    try:
-        path = ObjectStoragePath(text)
-        if path.protocol in ("", "file", "local"):
-            return LocalFolder(Path(path.path))
-        return ObjectStore(path.fs, path.path)
-    except (ImportError, ValueError) as error:
-        scheme = text.partition("://")[0]
+    scheme, separator, rest = text.partition("://")
+    if text.startswith("/"):
+        return LocalFolder(Path(text))
+    if separator and scheme in _LOCAL and rest.startswith("/"):
+        return LocalFolder(Path(rest))
+    if not separator or not scheme or scheme in _LOCAL:
         raise WrongArgument(
-            f"{argument}: {scheme}:// cannot be opened here: {error} (for S3: "
-            f"pip install 'mailpartner-provider[s3]'); {expected.partition(': ')[2]}"
+            f"{argument}: expected an absolute local folder or an object storage URI, got {text!r}"
+        )
+    if scheme not in _STORES:
+        raise WrongArgument(
+            f"{argument}: {scheme}:// cannot be opened here: expected an absolute local folder or "
+            f"one of {', '.join(f'{each}://' for each in _STORES)}; others have neither locks nor "
+            "conditional requests, or write files in place"
+        )
+    return _open_store(text, argument)
+
+
+def _open_store(uri: str, argument: str) -> Destination:
+    scheme, _, rest = uri.partition("://")
+    extra, kind = _STORES[scheme]
+    place, _, key = rest.partition("/")
+    conn_id, _, bucket = place.rpartition("@")
+    # A key with an empty part is another one to S3 than to those who read it.
+    parts = [part for part in key.split("/") if part]
+    if not bucket:
+        raise WrongArgument(f"{argument}: {uri!r} names no bucket")
+    if {".", ".."} & set(parts) or set("?#") & set(uri):
+        raise WrongArgument(f"{argument}: '?', '#', '/./' and '/../' cannot be part of {uri!r}")
+    root = "/".join(parts)
+    try:
+        fs = ObjectStoragePath(f"{scheme}://{place}/{root}").fs
+    except (ImportError, ValueError) as error:
+        connection = f" with the connection {conn_id}" if conn_id else ""
+        raise WrongArgument(
+            f"{argument}: {scheme}:// cannot be opened here{connection}: {error} "
+            f"(pip install 'mailpartner-provider[{extra}]')"
         ) from error
+    return kind(fs, bucket, root)

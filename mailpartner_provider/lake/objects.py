@@ -1,86 +1,112 @@
-"""A destination in an object store, behind an fsspec file system."""
+"""A destination in an object store: what all stores have in common."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from mailpartner_provider.errors import Conflict
-from mailpartner_provider.lake.scratch import naming_path, scratch_folder
-from mailpartner_provider.lake.storage import Content, FileInfo
+from mailpartner_provider.lake.scratch import digest, naming_path, scratch_folder
+from mailpartner_provider.lake.storage import Content, FileInfo, quoted
 
 if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
 
-_S3_PUT_BYTES = 5 * 2**30  # the most that one PUT takes; parts would outlive a killed landing
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_PROOF_BYTES = 8 * 2**20  # the largest file that is sent twice to see whether conditions hold
+_PATIENCE = 10.0  # seconds for a request that was interrupted to end cleanly
+
+#: By address of a store, whether it heeds conditions. Others have not proved it yet.
+_heeding: dict[str, bool] = {}
 
 
-class ObjectStore:
-    """A destination behind an fsspec file system, such as S3; scratch space is a local folder."""
+class ConditionFailed(Conflict):
+    """The answer to a request whose condition does not hold."""
+
+
+class ObjectStore(ABC):
+    """A destination in an object store; scratch space is a local folder.
+
+    A store proves once in each process that it heeds conditions: the first small file is sent
+    again with the same condition, which cannot hold any more. Until then there is a last look
+    before each step, and for ever where the proof fails. The vendor's own hosts need no proof.
+    """
 
     has_etags = True
 
-    def __init__(self, fs: AbstractFileSystem, root: str) -> None:
+    #: The scheme of URIs.
+    scheme: str
+    #: How the names of the vendor's own hosts end.
+    vendor: tuple[str, ...]
+
+    def __init__(self, fs: AsyncFileSystem, bucket: str, root: str) -> None:
         self._fs = fs
-        self._root = root.rstrip("/")
+        self._bucket = bucket
+        self._prefix = f"{root}/" if root else ""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The URL of the store."""
 
     def uri(self, name: str) -> str:
-        return cast("str", self._fs.unstrip_protocol(self._path(name)))
+        return f"{self.scheme}://{self._bucket}/{quoted(self._prefix + name)}"
 
     def read(self, name: str) -> Content | None:
-        with self.scratch() as folder:
-            version = self.fetch(name, folder / "copy")
-            return None if version is None else Content((folder / "copy").read_bytes(), version)
+        content = BytesIO()
+        version = self._run("read", name, self._get(self._prefix + name, content))
+        return None if version is None else Content(content.getvalue(), version)
 
     def fetch(self, name: str, file: Path) -> str | None:
-        with self._naming("read", name), suppress(FileNotFoundError):
-            self._fs.get_file(self._path(name), str(file))  # one request; open() would take two
-            info = self.info(name)
-            return info.version if info else None
-        return None
+        with naming_path("write", file):
+            copy = file.open("wb")
+        with copy:
+            return self._run("read", name, self._get(self._prefix + name, copy))
 
     def info(self, name: str) -> FileInfo | None:
-        with self._naming("read", name), suppress(FileNotFoundError):
-            self._fs.invalidate_cache(self._path(name))
-            return _info(self._fs.info(self._path(name)))
-        return None
+        return self._run("read", name, self._head(self._prefix + name))
 
     def list_folder(self, folder: str) -> list[str]:
-        with self._naming("list", folder), suppress(FileNotFoundError):
-            self._fs.invalidate_cache(self._path(folder))
-            listed = self._fs.ls(self._path(folder), detail=False)
-            return sorted(path.rstrip("/").rpartition("/")[2] for path in listed)
-        return []
+        prefix = f"{self._prefix}{folder}/"
+        found = self._run("list", folder, self._list(prefix))
+        return sorted({key.removeprefix(prefix).partition("/")[0] for key in found})
 
     def list_files(self, prefix: str) -> dict[str, FileInfo]:
-        with self._naming("list", ""), suppress(FileNotFoundError):
-            # Where the store can list by prefix, one request for every thousand files.
-            self._fs.invalidate_cache(self._root)
-            found = self._fs.find(self._root, prefix=prefix, detail=True)
-            root = f"{self._fs._strip_protocol(self._root)}/"
-            files = {path.removeprefix(root): _info(info) for path, info in found.items()}
-            return {
-                name: info
-                for name, info in files.items()
-                if name.startswith(prefix) and name.count("/") == 1
-            }
-        return {}
+        found = self._run("list", "", self._list(self._prefix + prefix))
+        files = {key.removeprefix(self._prefix): info for key, info in found.items()}
+        return {name: info for name, info in files.items() if name.count("/") == 1}
 
     def publish(self, file: Path, name: str, expected: str | None) -> str:
-        in_one_put = {"chunksize": _S3_PUT_BYTES} if "s3" in self._fs.protocol else {}
-        self._check(name, expected)
-        with self._naming("write", name):
-            self._fs.put_file(str(file), self._path(name), **in_one_put)
-        info = self.info(name)
-        return info.version if info else ""
+        heeding = self._is_heeding()
+        if not heeding or self._is_large(file):
+            self._look(name, expected)
+        try:
+            version = self._send(file, name, expected)
+        except ConditionFailed:
+            # A request whose answer was lost is sent again, and meets the file that it stored.
+            return self._version_of_same(file, name)
+        if heeding is None and version != expected and file.stat().st_size <= _PROOF_BYTES:
+            return self._prove(file, name, expected, version)
+        return version
 
     def remove(self, name: str, expected: str) -> None:
-        self._check(name, expected)
-        with self._naming("remove", name), suppress(FileNotFoundError):
-            self._fs.rm_file(self._path(name))
+        if not self._is_vendor():  # many stores heed conditions of uploads only
+            self._look(name, expected)
+        try:
+            self._run("remove", name, self._delete(self._prefix + name, expected))
+        except ConditionFailed:
+            raise self._conflict(name) from None
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -90,19 +116,96 @@ class ObjectStore:
     def locked(self, raise_if_stopped: Callable[[], None]) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def _check(self, name: str, expected: str | None) -> None:
-        info = self.info(name)
+    @abstractmethod
+    async def _get(self, key: str, copy: IO[bytes]) -> str | None:
+        """Copy a file by one request; return its version, or None when there is none."""
+
+    @abstractmethod
+    async def _head(self, key: str) -> FileInfo | None:
+        """Return the size and version of a file; None when there is none."""
+
+    @abstractmethod
+    async def _list(self, prefix: str) -> dict[str, FileInfo]:
+        """List all files by key."""
+
+    @abstractmethod
+    async def _put(self, key: str, file: Path, expected: str | None) -> str:
+        """Store a file and return its version, or raise ConditionFailed."""
+
+    @abstractmethod
+    async def _delete(self, key: str, expected: str) -> None:
+        """Delete a file, or raise ConditionFailed."""
+
+    def _is_large(self, file: Path) -> bool:
+        """Return whether a file is sent in a way of which the proof of conditions says nothing."""
+        return False
+
+    def _is_vendor(self) -> bool:
+        return (urlsplit(self.address).hostname or "").endswith(self.vendor)
+
+    def _is_heeding(self) -> bool | None:
+        """Return whether the store heeds conditions; None when it was not tried yet."""
+        return self._is_vendor() or _heeding.get(self.address)
+
+    def _look(self, name: str, expected: str | None) -> None:
+        info = self._run("read", name, self._head(self._prefix + name))
         if (info.version if info else None) != expected:
-            raise Conflict(f"{self.uri(name)} was replaced by another landing: land the list again")
+            self.read(name)  # a bucket that does not exist is no conflict, and HEAD does not tell
+            raise self._conflict(name)
 
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
+    def _send(self, file: Path, name: str, expected: str | None) -> str:
+        return self._run("write", name, self._put(self._prefix + name, file, expected))
 
-    def _naming(self, verb: str, name: str) -> AbstractContextManager[None]:
-        # Stores raise many kinds of errors.
-        return naming_path(verb, self.uri(name), Exception)
+    def _prove(self, file: Path, name: str, expected: str | None, version: str) -> str:
+        """Send a file again with the same condition; return its version."""
+        try:
+            version = self._send(file, name, expected)
+        except ConditionFailed:
+            _heeding[self.address] = True
+        else:
+            self._distrust()
+        return version
 
+    def _distrust(self) -> None:
+        if _heeding.get(self.address) is not False:
+            _heeding[self.address] = False
+            log.warning(
+                "%s ignores conditional requests: two landings at the same time may replace each "
+                "other's files. Run one at a time, as with max_active_tis_per_dag=1",
+                self.address,
+            )
 
-def _info(info: dict[str, object]) -> FileInfo:
-    version = info.get("ETag") or info.get("etag") or info.get("generation") or ""
-    return FileInfo(int(str(info["size"])), str(version).strip('"'))
+    def _version_of_same(self, file: Path, name: str) -> str:
+        """Return the version of a file that has these bytes already, or raise Conflict."""
+        info = self.info(name)
+        if info and info.size == file.stat().st_size:
+            with self.scratch() as folder:
+                version = self.fetch(name, folder / "copy")
+                if version and digest(folder / "copy") == digest(file):
+                    return version
+        raise self._conflict(name)
+
+    def _conflict(self, name: str) -> Conflict:
+        return Conflict(f"{self.uri(name)} was replaced by another landing: land the list again")
+
+    def _run(self, verb: str, name: str, request: Coroutine[Any, Any, _T]) -> _T:
+        """Wait for a request that the file system's own thread makes.
+
+        When the wait is interrupted, as by a signal, the request is cancelled.
+        """
+        ended = threading.Event()
+
+        async def run() -> _T:
+            try:
+                with naming_path(verb, self.uri(name), Exception):  # stores raise many kinds
+                    return await request
+            finally:
+                ended.set()
+
+        answer = asyncio.run_coroutine_threadsafe(run(), self._fs.loop)
+        try:
+            return answer.result()
+        except BaseException:
+            if answer.cancel():
+                ended.wait(_PATIENCE)
+            raise

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
+import logging
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mailpartner_provider.errors import MailPartnerError
+from mailpartner_provider.lake.locks import NoLocks, is_open, open_lock, try_lock
+
+log = logging.getLogger(__name__)
+
 _PREFIX = ".mailpartner-landing-"
-_DO_NOT_WAIT = fcntl.LOCK_EX | fcntl.LOCK_NB
+_NAME = re.compile(rf"{re.escape(_PREFIX)}(?P<pid>\d+)-(?P<host>.+)-[a-z0-9_]{{8}}")
+_LOCK = ".lock"
+_OLD = 7 * 24 * 3600.0  # seconds; a host that is gone cannot be asked whether it is at work
 
 
 @contextmanager
@@ -21,40 +31,26 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
     A folder in use is locked; the lock ends with its process, however that ends.
     """
-    with ExitStack() as lock:
-        with naming_path("write", parent):
-            for abandoned in parent.glob(f"{_PREFIX}*"):
-                with suppress(OSError), locked(abandoned, _DO_NOT_WAIT):
-                    shutil.rmtree(abandoned)
-            folder = _make_locked(parent, lock)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def locked(folder: Path, mode: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Lock a folder.
-
-    :raises OSError: another process holds the lock, or the file system has no locks
-    """
-    handle = os.open(folder, os.O_RDONLY)
+    with naming_path("write", parent):
+        _remove_abandoned(parent)
+        folder, lock = _make_locked(parent)
     try:
-        fcntl.flock(handle, mode)
-        yield
+        yield folder
     finally:
-        os.close(handle)
+        os.close(lock)  # first, as NFS keeps the names of open files, and so their folder
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def naming_path(verb: str, path: object, errors: type[Exception] = OSError) -> Iterator[None]:
-    """Convert errors into an OSError that names the path."""
+    """Convert errors into an OSError of one line that names the path."""
     try:
         yield
+    except MailPartnerError:
+        raise
     except errors as error:
-        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise OSError(f"cannot {verb} {path}: {cause}") from error
+        cause = (getattr(error, "strerror", None) or str(error)).strip() or type(error).__name__
+        raise OSError(f"cannot {verb} {path}: {cause.splitlines()[0]}") from error
 
 
 def digest(file: Path) -> str:
@@ -66,24 +62,89 @@ def digest(file: Path) -> str:
     return hashed.hexdigest()
 
 
-def flush(path: Path) -> None:
-    """Write a file, or the names in a folder, through to the disk."""
-    handle = os.open(path, os.O_RDONLY)
+def flush(file: Path) -> None:
+    """Write a file through to the disk."""
+    handle = os.open(file, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def _make_locked(parent: Path, lock: ExitStack) -> Path:
+def flush_folder(folder: Path) -> None:
+    """Write the names in a folder through to the disk."""
+    try:
+        flush(folder)
+    except OSError as error:
+        # CIFS, vboxsf, drvfs and some FUSE file systems cannot do this with a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def _make_locked(parent: Path) -> tuple[Path, int]:
     """Make a folder and lock it; in between, another landing may remove it as abandoned."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        prefix = f"{_PREFIX}{os.getpid()}-{_host()}-"
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with suppress(FileNotFoundError):
+            lock = open_lock(folder / _LOCK)
+            with suppress(NoLocks):
+                if not (try_lock(lock) and is_open(lock, folder / _LOCK)):
+                    os.close(lock)
+                    continue
+            return folder, lock
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders of killed landings."""
+    with os.scandir(parent) as entries:
+        found = [Path(entry) for entry in entries if entry.name.startswith(_PREFIX)]
+    for folder in found:
         try:
-            lock.enter_context(locked(folder, _DO_NOT_WAIT))
-        except (BlockingIOError, FileNotFoundError):
-            continue
-        except OSError:  # this file system has no locks, so nobody removes anything as abandoned
-            return folder
-        if folder.exists():
-            return folder
+            claimed = _claim(folder)
+            if claimed:
+                shutil.rmtree(claimed)
+        except FileNotFoundError:
+            pass  # its own landing has removed it, or another one that begins
+        except OSError as error:
+            log.warning(
+                "Cannot remove the scratch folder %s of a killed landing: %s", folder, error
+            )
+
+
+def _claim(folder: Path) -> Path | None:
+    """Rename a folder that its landing has abandoned; return the new name, or None."""
+    name = _NAME.fullmatch(folder.name)
+    own_host = name is not None and name["host"] == _host()
+    old = time.time() - folder.stat().st_mtime > _OLD
+    if not (own_host or old):
+        return None
+    lock = open_lock(folder / _LOCK)
+    try:
+        if not try_lock(lock):
+            return None
+    except NoLocks:
+        if not old and name and _is_running(int(name["pid"])):
+            return None
+    else:
+        # Its landing may lock it once this lock is released, and looks for its name then.
+        claimed = folder.with_name(f"{_PREFIX}{os.getpid()}-{_host()}-{folder.name[-8:]}")
+        if claimed != folder:
+            folder = folder.rename(claimed)
+    finally:
+        os.close(lock)
+    return folder
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _host() -> str:
+    return os.uname().nodename

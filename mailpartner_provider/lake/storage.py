@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from urllib.parse import quote
 
 
 class FileInfo(NamedTuple):
@@ -28,6 +29,11 @@ class Content(NamedTuple):
 
     data: bytes
     version: str
+
+
+def quoted(path: str) -> str:
+    """Quote a path for a URI; what a URI may contain as it is, such as the ``=`` of dt=, stays."""
+    return quote(path, safe="/=@:!$&'()*+,;")
 
 
 class Readable(Protocol):
@@ -59,7 +65,10 @@ class Destination(Readable, Protocol):
         """Return the size and version of a file; None when there is no such file."""
 
     def list_files(self, prefix: str) -> dict[str, FileInfo]:
-        """List every file, by name, in the folders of the root whose names begin with a prefix."""
+        """List every file, by name, in the folders of the root whose names begin with a prefix.
+
+        Empty when there is no such folder; a bucket that does not exist is an error.
+        """
 
     def publish(self, file: Path, name: str, expected: str | None) -> str:
         """Replace a file by a finished scratch file, in one step; return the new version.

@@ -70,7 +70,7 @@ THIRD_PARTIES = {
 
 #: The same for parts of the standard library; all may import the rest of it.
 NETWORK = {"hooks", "testing"}
-DISK = {"lake.local", "lake.objects", "lake.scratch"}
+DISK = {"lake.local", "lake.locks", "lake.objects", "lake.scratch"}
 STANDARD_LIBRARY = {
     "asyncio": NETWORK,
     "ftplib": NETWORK,

@@ -2,163 +2,196 @@
 
 from __future__ import annotations
 
-import hashlib
-import resource
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
-from pathlib import Path
-
-import fsspec
 import pytest
 
-from mailpartner_provider.lake.local import LocalFolder
-from mailpartner_provider.lake.objects import ObjectStore
-from tests.support.landing import land
+from mailpartner_provider.errors import Conflict, RequestFailed
 
-HOLD_SCRATCH = """
-import signal, tempfile
-from pathlib import Path
-from mailpartner_provider.lake.local import LocalFolder
-from mailpartner_provider.lake.objects import ObjectStore
-
-tempfile.tempdir = {temporary!r}
-with {destination}.scratch() as folder:
-    (folder / "part.parquet").write_bytes(b"half")
-    print(folder, flush=True)
-    signal.pause()
-"""
-
-
-@pytest.fixture(autouse=True)
-def temporary_files(tmp_path, monkeypatch):
-    """A folder for temporary files that is this test's own."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture(params=[LocalFolder, ObjectStore], ids=["local", "store"])
-def kind(request):
-    """Each kind of destination."""
-    return request.param
+PARTITION = "dt=2026-11-22/part-00000.parquet"
+RECEIPT = "_receipts/dt=2026-11-22.json"
 
 
 @pytest.fixture
-def destination(kind, tmp_path):
-    """A destination of each kind, whose root does not exist yet."""
-    if kind is LocalFolder:
-        return LocalFolder(tmp_path / "lake" / "unsubscribes")
-    return ObjectStore(fsspec.filesystem("memory"), f"/{tmp_path.name}/unsubscribes/")
+def destination(place):
+    """A destination in each kind of place, whose root does not exist yet."""
+    return place.open()
 
 
-def publish(destination, name, content):
-    with destination.scratch() as scratch:
-        file = scratch / "file"
-        file.write_bytes(content)
-        destination.publish(file, name)
+@pytest.fixture
+def publish(destination):
+    """Publish content under a name, as a landing does; return its version."""
+
+    def publish(name: str, content: bytes, expected: str | None = None) -> str:
+        with destination.scratch() as scratch, destination.locked(lambda: None):
+            file = scratch / "file"
+            file.write_bytes(content)
+            return destination.publish(file, name, expected)
+
+    return publish
 
 
-class TestPromises:
-    def test_round_trip(self, destination):
+@pytest.fixture
+def remove(destination):
+    """Remove a file, as retention does."""
+
+    def remove(name: str, expected: str) -> None:
+        with destination.locked(lambda: None):
+            destination.remove(name, expected)
+
+    return remove
+
+
+class TestReading:
+    def test_round_trip(self, destination, publish):
         """What was published under a name is read back, byte for byte."""
-        publish(destination, "dt=2026-11-22/part-00000.parquet", b"\x00\r\n\xff")
+        publish(PARTITION, b"\x00\r\n\xff")
 
-        assert b"\x00\r\n\xff" == destination.read("dt=2026-11-22/part-00000.parquet")
+        assert b"\x00\r\n\xff" == destination.read(PARTITION).data
 
-    def test_replaced_whole(self, destination):
-        """Publishing again replaces all of the file, a longer one too."""
-        publish(destination, "_receipts/dt=2026-11-22.json", b"long and old")
-        publish(destination, "_receipts/dt=2026-11-22.json", b"new")
+    def test_fetched(self, destination, publish, tmp_path):
+        """A file is copied, byte for byte, a large one too."""
+        publish(PARTITION, b"\x00\r\n\xff" * 2**20)
 
-        assert b"new" == destination.read("_receipts/dt=2026-11-22.json")
-        assert ["dt=2026-11-22.json"] == destination.list_folder("_receipts")
+        assert destination.fetch(PARTITION, tmp_path / "copy")
+        assert b"\x00\r\n\xff" * 2**20 == (tmp_path / "copy").read_bytes()
 
-    def test_not_in_place(self, tmp_path):
-        """Who has opened the old file reads it to its end."""
-        folder = LocalFolder(tmp_path / "lake")
-        publish(folder, "dt=2026-11-22/part-00000.parquet", b"old")
-
-        with (tmp_path / "lake/dt=2026-11-22/part-00000.parquet").open("rb") as reader:
-            publish(folder, "dt=2026-11-22/part-00000.parquet", b"new")
-
-            assert b"old" == reader.read()
-
-    def test_nothing_there(self, destination):
-        """What does not exist is read as None, listed as empty, and removed without a word."""
-        assert destination.read("_receipts/dt=2026-11-22.json") is None
-        assert [] == destination.list_folder("_receipts")
-        destination.remove("_rejected/dt=2026-11-22.jsonl")
-
-    def test_empty_file(self, destination):
+    def test_empty_file(self, destination, publish):
         """An empty file is there, and empty."""
-        publish(destination, "_receipts/dt=2026-11-22.json", b"")
+        version = publish(RECEIPT, b"")
 
-        assert b"" == destination.read("_receipts/dt=2026-11-22.json")
+        assert (b"", version) == destination.read(RECEIPT)
+        assert (0, version) == destination.info(RECEIPT)
 
-    def test_names(self, destination):
-        """A folder is listed by the names in it, in order, without those of folders above or
-        below."""
-        for name in ("a/2", "a/1", "a/b/3", "c/4"):
-            publish(destination, name, b"x")
+    def test_nothing_there(self, destination, tmp_path):
+        """What does not exist is read as None, and listed as empty."""
+        assert destination.read(RECEIPT) is None
+        assert destination.fetch(RECEIPT, tmp_path / "copy") is None
+        assert destination.info(RECEIPT) is None
+        assert {} == destination.list_files("dt=")
 
-        assert ["1", "2", "b"] == destination.list_folder("a")
+    def test_listed(self, destination, publish, remove):
+        """The files in the folders that begin so are listed, as they are now."""
+        versions = {
+            name: publish(name, content)
+            for name, content in {
+                "a=1/x": b"12",
+                "a=2/y": b"",
+                "b/a=3": b"1",
+                "a=1/b/x": b"1",
+                "_a=1/x": b"1",
+            }.items()
+        }
+        listed = {"a=1/x": (2, versions["a=1/x"]), "a=2/y": (0, versions["a=2/y"])}
+        assert listed == destination.list_files("a=")
 
-    def test_sizes(self, destination):
-        """The files in the folders that begin so are listed with their sizes, as they are now."""
-        assert {} == destination.sizes("a=")
-        for name, content in (("a=1/x", b"12"), ("a=2/y", b""), ("b/a=3", b"1"), ("a=1/b/x", b"1")):
-            publish(destination, name, content)
-        assert {"a=1/x": 2, "a=2/y": 0} == destination.sizes("a=")
+        remove("a=2/y", versions["a=2/y"])
+        listed["a=1/x"] = (3, publish("a=1/x", b"123", versions["a=1/x"]))
+        del listed["a=2/y"]
 
-        destination.remove("a=2/y")
+        assert listed == destination.list_files("a=")
 
-        assert {"a=1/x": 2} == destination.sizes("a=")
+    def test_all_listed(self, destination, publish):
+        """Without a prefix, the files of all folders are listed."""
+        for name in (PARTITION, RECEIPT):
+            publish(name, b"x")
 
-    def test_removed(self, destination):
+        assert {PARTITION, RECEIPT} == set(destination.list_files(""))
+
+
+class TestVersions:
+    def test_one(self, destination, publish, tmp_path):
+        """However a version is asked for, it is the one that publishing returned."""
+        version = publish(PARTITION, b"x")
+
+        assert version == destination.read(PARTITION).version
+        assert version == destination.fetch(PARTITION, tmp_path / "copy")
+        assert version == destination.info(PARTITION).version
+        assert version == destination.list_files("dt=")[PARTITION].version
+
+    def test_changes(self, publish):
+        """A file that is replaced by one of the same size has another version."""
+        first = publish(PARTITION, b"one")
+        second = publish(PARTITION, b"two", first)
+
+        assert first != second
+
+
+class TestConditions:
+    def test_replaced(self, place, publish):
+        """A file is replaced whole, by a shorter one too."""
+        version = publish(RECEIPT, b"long and old")
+        publish(RECEIPT, b"new", version)
+
+        assert {RECEIPT: b"new"} == place.files()
+
+    def test_exists(self, place, publish):
+        """A file that exists already is not created."""
+        publish(PARTITION, b"theirs")
+
+        with pytest.raises(Conflict, match="was replaced by another landing"):
+            publish(PARTITION, b"ours")
+
+        assert {PARTITION: b"theirs"} == place.files()
+
+    def test_stale(self, place, publish):
+        """A file that another landing has replaced is not replaced."""
+        seen = publish(PARTITION, b"seen")
+        publish(PARTITION, b"theirs", seen)
+
+        with pytest.raises(Conflict, match=f"{PARTITION} was replaced"):
+            publish(PARTITION, b"ours", seen)
+
+        assert {PARTITION: b"theirs"} == place.files()
+
+    def test_gone(self, place, publish, remove):
+        """A file that another landing has removed is not replaced."""
+        seen = publish(PARTITION, b"seen")
+        remove(PARTITION, seen)
+
+        with pytest.raises(Conflict):
+            publish(PARTITION, b"ours", seen)
+
+        assert {} == place.files()
+
+    def test_removed(self, place, publish, remove):
         """What was removed is gone, and nothing else."""
-        publish(destination, "a/1", b"x")
-        publish(destination, "a/2", b"x")
+        publish("a/1", b"x")
+        version = publish("a/2", b"x")
 
-        destination.remove("a/1")
+        remove("a/2", version)
 
-        assert ["2"] == destination.list_folder("a")
-        assert destination.read("a/1") is None
+        assert {"a/1": b"x"} == place.files()
 
-    def test_fetched(self, destination, tmp_path):
-        """A file is copied, byte for byte; what does not exist is not, and that is said."""
-        publish(destination, "a/1", b"\x00\r\n\xff")
+    def test_stale_removal(self, place, publish, remove):
+        """A file that another landing has replaced is not removed."""
+        seen = publish(PARTITION, b"seen")
+        publish(PARTITION, b"theirs", seen)
 
-        assert destination.fetch("a/1", tmp_path / "copy")
-        assert b"\x00\r\n\xff" == (tmp_path / "copy").read_bytes()
-        assert not destination.fetch("a/2", tmp_path / "none")
+        with pytest.raises(Conflict, match=f"{PARTITION} was replaced"):
+            remove(PARTITION, seen)
 
-    def test_digest(self, destination):
-        """A digest is the SHA-256 of the whole file, in hex; None where there is no such file."""
-        assert destination.digest("a/1") is None
+        assert {PARTITION: b"theirs"} == place.files()
 
-        publish(destination, "a/1", b"abc" * 2**20)
+    def test_removed_twice(self, publish, remove):
+        """A file that is gone already is a conflict, too."""
+        version = publish(PARTITION, b"x")
+        remove(PARTITION, version)
 
-        assert hashlib.sha256(b"abc" * 2**20).hexdigest() == destination.digest("a/1")
+        with pytest.raises(Conflict):
+            remove(PARTITION, version)
 
-    def test_uri(self, destination):
-        """A URI says where a name lies, whether or not it exists."""
-        uri = destination.uri("dt=2026-11-22/part-00000.parquet")
-
-        assert uri.endswith("/unsubscribes/dt=2026-11-22/part-00000.parquet")
-        assert uri.startswith(("file:///", "memory://"))
+    def test_worth_another_try(self):
+        """A conflict is a failure that the next try mends."""
+        assert issubclass(Conflict, RequestFailed)
 
 
 class TestScratch:
-    def test_gone(self, destination, tmp_path):
+    def test_gone(self, place, destination, tmp_path):
         """Scratch space is gone afterwards, and so is every folder that was made for it."""
-        with destination.scratch() as scratch:
+        with destination.scratch() as scratch, destination.locked(lambda: None):
             (scratch / "file").write_bytes(b"x")
 
-        assert [tmp_path / "tmp"] == list(tmp_path.rglob("*"))
+        assert {} == place.files()
+        assert [] == list(tmp_path.iterdir())
 
     def test_gone_after_an_error(self, destination, tmp_path):
         """Scratch space is gone after an error too, and the error comes out as it was."""
@@ -166,14 +199,8 @@ class TestScratch:
             (scratch / "file").write_bytes(b"x")
             raise KeyError
 
-        assert [tmp_path / "tmp"] == list(tmp_path.rglob("*"))
-
-    def test_everything_published_stays(self, destination, tmp_path):
-        """Scratch space goes, what was published stays."""
-        publish(destination, "a/1", b"x")
-
-        assert [] == list(tmp_path.rglob("*landing*"))
-        assert b"x" == destination.read("a/1")
+        assert not scratch.exists()
+        assert [] == list(tmp_path.iterdir())
 
     def test_own(self, destination):
         """Two landings at the same time have scratch space of their own."""
@@ -183,166 +210,11 @@ class TestScratch:
 
             assert b"one" == (one / "file").read_bytes()
 
-    def test_hidden(self, tmp_path):
-        """Scratch space in a folder begins with a dot, so that readers of the dataset skip it."""
-        with LocalFolder(tmp_path / "lake").scratch() as scratch:
-            assert scratch.parent == tmp_path / "lake"
-            assert scratch.name.startswith(".")
 
-    def test_many_at_once(self, destination):
-        """Landings that begin and end at the same time never take each other's scratch space."""
-        errors = []
+def test_uri(place, destination):
+    """A URI says where a name lies, whether or not it exists."""
+    root = place.uri.replace("aws_default@", "")
+    root = f"file://{root}" if place.kind == "folder" else root
 
-        def land_often():
-            try:
-                for number in range(30):
-                    with destination.scratch() as scratch:
-                        (scratch / "file").write_bytes(b"%d" % number)
-                        assert b"%d" % number == (scratch / "file").read_bytes()
-            except BaseException as error:
-                errors.append(error)
-
-        publish(destination, "a/1", b"x")
-        threads = [threading.Thread(target=land_often) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-        assert [] == errors
-
-
-def test_last_file_of_a_folder(tmp_path):
-    """A folder goes with its last file."""
-    destination = LocalFolder(tmp_path / "lake")
-    for name in ("a/1", "a/2"):
-        publish(destination, name, b"x")
-
-    destination.remove("a/1")
-    assert (tmp_path / "lake" / "a").exists()
-
-    destination.remove("a/2")
-    assert [] == list((tmp_path / "lake").iterdir())
-
-
-class TestLeftovers:
-    @pytest.fixture
-    def other(self, kind, tmp_path, temporary_files):
-        """Another process that holds scratch space, and that space."""
-        root = tmp_path / "lake" / "unsubscribes"
-        makers = {
-            LocalFolder: f"LocalFolder(Path({str(root)!r}))",
-            ObjectStore: "ObjectStore(None, 'lake')",
-        }
-        code = HOLD_SCRATCH.format(temporary=str(temporary_files), destination=makers[kind])
-        command = [sys.executable, "-c", code]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                yield process, Path(process.stdout.readline().strip())
-            finally:
-                process.kill()
-
-    def test_of_a_killed_process(self, destination, other):
-        """What a killed process left is removed by the next to ask for scratch space."""
-        process, left = other
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert b"half" == (left / "part.parquet").read_bytes()
-
-        with destination.scratch():
-            assert not left.exists()
-
-    def test_of_a_live_process(self, destination, other):
-        """What a live process holds is left alone."""
-        _, held = other
-
-        with destination.scratch():
-            pass
-
-        assert b"half" == (held / "part.parquet").read_bytes()
-
-    def test_foreign_files(self, tmp_path):
-        """Files of others are left alone, hidden ones too."""
-        foreign = tmp_path / "lake" / ".cache" / "file"
-        foreign.parent.mkdir(parents=True)
-        foreign.write_bytes(b"x")
-
-        publish(LocalFolder(tmp_path / "lake"), "a/1", b"x")
-
-        assert b"x" == foreign.read_bytes()
-
-
-class Broken(fsspec.AbstractFileSystem):
-    """A store that answers nothing but errors."""
-
-    protocol = "broken"
-    cachable = False
-
-    def __getattribute__(self, name):
-        if name in {"open", "ls", "size", "get_file", "put_file", "rm_file"}:
-            return self.break_off
-        return super().__getattribute__(name)
-
-    def break_off(self, *args, **kwargs):
-        raise RuntimeError("no signature")
-
-
-class TestErrors:
-    @pytest.fixture
-    def blocked(self, tmp_path):
-        """A local destination, and a file where its folders should be."""
-        (tmp_path / "lake").mkdir()
-        (tmp_path / "lake" / "a").write_bytes(b"")
-        return LocalFolder(tmp_path / "lake")
-
-    @pytest.mark.parametrize(
-        ("verb", "act"),
-        [
-            ("read", lambda place, file: place.read("a/1")),
-            ("read", lambda place, file: place.digest("a/1")),
-            ("read", lambda place, file: place.fetch("a/1", file)),
-            ("write", lambda place, file: place.publish(file, "a/1")),
-            ("remove", lambda place, file: place.remove("a/1")),
-            ("list", lambda place, file: place.list_folder("a")),
-        ],
-    )
-    def test_named(self, kind, blocked, tmp_path, verb, act):
-        """Whatever goes wrong is an OSError of one line that says what could not be done where."""
-        places = {
-            LocalFolder: (blocked, f"{tmp_path}/lake/a"),
-            ObjectStore: (ObjectStore(Broken(), "lake"), "broken://lake/a"),
-        }
-        destination, place = places[kind]
-        file = tmp_path / "file"
-        file.write_bytes(b"x")
-
-        with pytest.raises(OSError) as caught:
-            act(destination, file)
-
-        assert str(caught.value).startswith(f"cannot {verb} {place}")
-        assert 1 == str(caught.value).count("cannot")
-        assert "\n" not in str(caught.value)
-
-    def test_root_is_a_file(self, tmp_path):
-        """A root that cannot be a folder is named."""
-        (tmp_path / "lake").write_bytes(b"")
-
-        place = tmp_path / "lake" / "x"
-
-        with pytest.raises(OSError, match=f"cannot write {place}"), LocalFolder(place).scratch():
-            pass
-
-    def test_full(self, api, lake):
-        """A disk that takes no more leaves the old partition, and is named."""
-        land(lake)
-        before = lake.files()
-        api.unsubscribes = [{"id": key, "email": f"{key}@example.com"} for key in range(50_000)]
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-        try:
-            with pytest.raises(OSError, match=f"^cannot write scratch files in {lake}/"):
-                land(lake)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-        assert before == lake.files()
+    assert f"{root}/{PARTITION}" == destination.uri(PARTITION)
+    assert f"{root}/dt=1/%C3%A9t%C3%A9%20100%25%3F" == destination.uri("dt=1/été 100%?")

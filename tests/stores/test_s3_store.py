@@ -1,0 +1,457 @@
+"""A destination in a bucket: what is asked of S3, and what becomes of its answers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from itertools import count
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from mailpartner_provider.errors import Conflict
+from mailpartner_provider.hooks.storage import open_destination
+from mailpartner_provider.lake import objects
+from mailpartner_provider.lake.s3 import S3Folder
+from tests.support.bucket import Request, first, refusing, throttling
+
+NAME = "dt=2026-11-22/part-00000.parquet"
+KEY = f"unsubscribes/{NAME}"
+PUT, GET, HEAD, DELETE, POST = (
+    f"{method} /lake/{KEY}" for method in ("PUT", "GET", "HEAD", "DELETE", "POST")
+)
+LIST = "GET /lake"
+
+
+class Stopped(Exception):
+    """What a signal raises."""
+
+
+def stop(*_):
+    raise Stopped
+
+
+@pytest.fixture(autouse=True)
+def proved(bucket):
+    """The server has proved that it heeds conditions."""
+    objects._heeding[bucket.url] = True
+
+
+@pytest.fixture
+def lake(bucket):
+    """A destination in the bucket."""
+    return open_destination("s3://aws_default@lake/unsubscribes")
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A finished scratch file."""
+    path = tmp_path / "file"
+    path.write_bytes(b"ours")
+    return path
+
+
+class TestFewRequests:
+    def test_publish(self, bucket, lake, file):
+        """A file is published by one request, which answers with the new version."""
+        version = lake.publish(file, NAME, None)
+        version = lake.publish(file, NAME, version)
+
+        assert [PUT, PUT] == bucket.asked
+        assert version == lake.info(NAME).version
+
+    def test_remove(self, bucket, lake, file):
+        """A file is removed by one request, after a last look where the server is not Amazon's."""
+        version = lake.publish(file, NAME, None)
+        bucket.asked.clear()
+
+        lake.remove(NAME, version)
+
+        assert [HEAD, DELETE] == bucket.asked
+
+    def test_read(self, bucket, lake, file, tmp_path):
+        """Content and version come by one request, as do size and version."""
+        lake.publish(file, NAME, None)
+        bucket.asked.clear()
+
+        lake.read(NAME)
+        lake.fetch(NAME, tmp_path / "copy")
+        lake.info(NAME)
+
+        assert [GET, GET, HEAD] == bucket.asked
+
+    def test_missing(self, bucket, lake, tmp_path):
+        """A file that is not there takes one request to read; a bucket is told by a second."""
+        lake.read(NAME)
+        lake.fetch(NAME, tmp_path / "copy")
+        assert [GET, GET] == bucket.asked
+        bucket.asked.clear()
+
+        lake.info(NAME)
+
+        assert [HEAD, GET] == bucket.asked
+
+    def test_list(self, bucket, lake):
+        """A page of files is listed by one request, versions and sizes included."""
+        for number in range(5):
+            bucket[f"unsubscribes/dt={number}/part-00000.parquet"] = b"x"
+        bucket.asked.clear()
+
+        def two_at_once(request):
+            request.environ["QUERY_STRING"] += "&max-keys=2"
+            return request.answer()
+
+        bucket.fault = two_at_once
+
+        assert 5 == len(lake.list_files("dt="))
+        assert 3 == len(bucket.asked)
+        assert ["dt=3/part-00000.parquet"] == list(lake.list_files("dt=3"))
+        assert 4 == len(bucket.asked)
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda lake, file: lake.read(NAME),
+            lambda lake, file: lake.fetch(NAME, file),
+            lambda lake, file: lake.info(NAME),
+            lambda lake, file: lake.list_files("dt="),
+            lambda lake, file: lake.publish(file, NAME, None),
+            lambda lake, file: lake.publish(file, NAME, "stale"),
+            lambda lake, file: lake.remove(NAME, "stale"),
+        ],
+    )
+    def test_no_bucket(self, bucket, file, act):
+        """A bucket that does not exist is an error of one line that names it."""
+        lake = open_destination("s3://aws_default@no-such-lake/unsubscribes")
+
+        with pytest.raises(OSError) as caught:
+            act(lake, file)
+
+        assert str(caught.value).startswith("cannot ")
+        assert "s3://no-such-lake/unsubscribes/" in str(caught.value)
+        assert str(caught.value).endswith(": The specified bucket does not exist")
+
+    @pytest.mark.parametrize(
+        "act", [lambda lake: lake.read(NAME), lambda lake: lake.info(NAME)], ids=["read", "info"]
+    )
+    def test_no_right_to_list(self, bucket, lake, act):
+        """Without the right to list, S3 refuses to read what is not there: the right is named."""
+        bucket.fault = refusing(GET, HEAD)
+
+        with pytest.raises(OSError, match=rf"^cannot read s3://lake/{KEY}: .*s3:ListBucket"):
+            act(lake)
+
+    def test_least_rights(self, bucket, lake, file):
+        """Creating a file needs no right to read, list or delete."""
+        bucket.fault = refusing(GET, HEAD, DELETE, LIST)
+
+        lake.publish(file, NAME, None)
+
+        bucket.fault = Request.answer
+        assert b"ours" == bucket[KEY]
+
+    @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
+    def test_conflict(self, bucket, lake, file, code):
+        """Both ways in which S3 says that another one was faster are a conflict."""
+        bucket[KEY] = b"their"
+
+        def fault(request):
+            if request.asked == PUT:
+                return request.refuse("409 Conflict", code, "At least one condition failed")
+            return request.answer()
+
+        bucket.fault = fault
+
+        with pytest.raises(Conflict):
+            lake.publish(file, NAME, None)
+
+    @pytest.mark.parametrize("expected", [None, "of the file before"])
+    def test_answer_lost(self, bucket, lake, file, expected):
+        """An upload whose answer is lost is sent again, and meets its own file: no conflict."""
+        if expected:
+            bucket[KEY] = b"before"
+            expected = lake.info(NAME).version
+
+        def lose(request):
+            b"".join(request.answer())
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionError
+
+        bucket.fault = first(1, lose, PUT)
+
+        version = lake.publish(file, NAME, expected)
+
+        assert b"ours" == bucket[KEY]
+        assert version == lake.info(NAME).version
+
+    def test_torn(self, bucket, lake, file, tmp_path):
+        """A download that is cut off begins again, and nothing of the first try stays."""
+        file.write_bytes(os.urandom(3 * 2**20))
+        lake.publish(file, NAME, None)
+
+        def cut(request):
+            body = b"".join(request.answer())
+            return [body[: len(body) // 2]]
+
+        bucket.fault = first(2, cut, GET)
+
+        lake.fetch(NAME, tmp_path / "copy")
+
+        assert file.read_bytes() == (tmp_path / "copy").read_bytes()
+
+    def test_busy(self, bucket, lake, file):
+        """A store that is asked too much at first gets the file in the end."""
+        bucket.fault = first(3, throttling)
+
+        lake.publish(file, NAME, None)
+
+        assert b"ours" == bucket[KEY]
+
+    def test_encryption(self, bucket, file):
+        """What the file system adds to requests, such as encryption, is added."""
+        sse = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "ours"}
+        fs = ObjectStoragePath("s3://aws_default@lake").fs
+        fs.s3_additional_kwargs = sse
+        try:
+            lake = S3Folder(fs, "lake", "unsubscribes")
+            lake.publish(file, NAME, None)
+            lake.part_bytes, lake.put_bytes = 5 * 2**20, 5 * 2**20
+            file.write_bytes(bytes(6 * 2**20))
+            lake.publish(file, "large", None)
+        finally:
+            fs.s3_additional_kwargs = {}
+
+        for key in (KEY, "unsubscribes/large"):
+            head = bucket._client.head_object(Bucket="lake", Key=key)
+            assert sse.items() <= head.items()
+
+
+class TestLarge:
+    @pytest.fixture
+    def lake(self, lake):
+        """A destination for which a file of more than 5 MiB is large."""
+        lake.part_bytes, lake.put_bytes = 5 * 2**20, 5 * 2**20
+        return lake
+
+    @pytest.fixture
+    def file(self, file):
+        """A file of three parts."""
+        file.write_bytes(os.urandom(11 * 2**20))
+        return file
+
+    def test_parts(self, bucket, lake, file):
+        """A file over 5 GiB is sent in parts, and appears at the end."""
+        version = lake.publish(file, NAME, None)
+
+        assert file.read_bytes() == bucket[KEY]
+        assert 3 == bucket.asked.count(PUT)
+        assert version == lake.info(NAME).version
+        assert [] == bucket.uploads()
+
+    def test_exists(self, bucket, lake, file):
+        """A large file that exists is not created: the condition comes with the last request."""
+
+        def create(request):
+            if request.asked == POST and "uploadId" in request.environ["QUERY_STRING"]:
+                bucket[KEY] = b"theirs"
+            return request.answer()
+
+        bucket.fault = create
+
+        with pytest.raises(Conflict):
+            lake.publish(file, NAME, None)
+
+        assert b"theirs" == bucket[KEY]
+        assert [] == bucket.uploads()
+
+    def test_looked_at(self, bucket, lake, file):
+        """A large file is not sent in vain where it was replaced before."""
+        bucket[KEY] = b"theirs"
+
+        bucket.asked.clear()
+        with pytest.raises(Conflict):
+            lake.publish(file, NAME, "stale")
+
+        assert [HEAD, HEAD] == bucket.asked
+
+    def test_aborted(self, bucket, lake, file):
+        """An upload that fails is aborted, so that its parts are not kept."""
+        numbers = count(1)
+
+        def fault(request):
+            if request.asked == PUT and next(numbers) > 1:
+                return request.refuse("403 Forbidden", "AccessDenied", "Access Denied")
+            return request.answer()
+
+        bucket.fault = fault
+
+        with pytest.raises(OSError, match=f"^cannot write s3://lake/{KEY}: Access Denied$"):
+            lake.publish(file, NAME, None)
+
+        assert [] == bucket.uploads()
+        assert KEY not in bucket
+
+    def test_interrupted(self, bucket, lake, file):
+        """An upload that is interrupted is aborted before the error goes on."""
+
+        def interrupt(request):
+            if request.asked == PUT:
+                os.kill(os.getpid(), 15)
+            return request.answer()
+
+        bucket.fault = interrupt
+        before = signal.signal(signal.SIGTERM, stop)
+        try:
+            with pytest.raises(Stopped):
+                lake.publish(file, NAME, None)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+        assert [] == bucket.uploads()
+        assert KEY not in bucket
+
+    def test_leftovers(self, bucket, lake, file):
+        """What a killed upload of the same file left is aborted, that of another file is not."""
+        for key in (KEY, f"{KEY}.other"):
+            bucket._client.create_multipart_upload(Bucket="lake", Key=key)
+
+        lake.publish(file, NAME, None)
+
+        assert [f"{KEY}.other"] == bucket.uploads()
+
+    def test_no_right_to_look_for_leftovers(self, bucket, lake, file, log):
+        """Without the right to list uploads, a warning names it, and the lifecycle rule."""
+        bucket.fault = refusing(LIST)
+
+        lake.publish(file, NAME, None)
+
+        bucket.fault = Request.answer
+        assert file.read_bytes() == bucket[KEY]
+        assert "s3:ListBucketMultipartUploads" in log()
+
+
+class TestProof:
+    """Some servers that speak the language of S3 ignore conditions, and do not say so."""
+
+    @pytest.fixture(autouse=True)
+    def unproved(self, bucket, proved):
+        """The server has not been tried yet."""
+        objects._heeding.clear()
+
+    @staticmethod
+    def ignore_conditions(request):
+        """Answer as a server does that knows no conditions."""
+        for header in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"):
+            request.environ.pop(header, None)
+        return request.answer()
+
+    @staticmethod
+    def refuse_conditions(request):
+        """Answer as a server does that knows that it knows no conditions."""
+        if {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"} & set(request.environ):
+            return request.refuse("501 Not Implemented", "NotImplemented", "A header you provided")
+        return request.answer()
+
+    def test_heeding(self, bucket, lake, file, log):
+        """A server proves once, by a second upload that it refuses, that it heeds conditions."""
+        version = lake.publish(file, NAME, None)
+        assert [HEAD, PUT, PUT] == bucket.asked
+        assert b"ours" == bucket[KEY]
+        assert version == lake.info(NAME).version
+        file.write_bytes(b"more")
+        bucket.asked.clear()
+
+        lake.publish(file, NAME, version)
+
+        assert [PUT] == bucket.asked
+        assert "conditional" not in log()
+
+    def test_amazon(self, bucket, lake, file, monkeypatch):
+        """Amazon's own hosts need no proof."""
+        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
+
+        version = lake.publish(file, NAME, None)
+        lake.remove(NAME, version)
+
+        assert [PUT, DELETE] == bucket.asked
+
+    def test_large(self, bucket, lake, file):
+        """A file that would take long to send is not sent twice: the proof waits for another."""
+        file.write_bytes(bytes(9 * 2**20))
+
+        lake.publish(file, NAME, None)
+        assert 1 == bucket.asked.count(PUT)
+        assert {} == objects._heeding
+
+        file.write_bytes(b"small")
+        lake.publish(file, "_receipts/small", None)
+        assert {bucket.url: True} == objects._heeding
+
+    def test_same_bytes(self, bucket, lake, file):
+        """A file that is replaced by itself proves nothing, and is no failure."""
+        bucket[KEY] = b"ours"
+
+        lake.publish(file, NAME, lake.info(NAME).version)
+
+        assert {} == objects._heeding
+
+    @pytest.mark.parametrize("habit", ["ignore_conditions", "refuse_conditions"])
+    def test_not_heeding(self, bucket, lake, file, habit, log):
+        """A server that ignores or refuses conditions is named by one warning, and used."""
+        bucket.fault = getattr(self, habit)
+        for number in range(3):
+            lake.publish(file, f"dt={number}/part-00000.parquet", None)
+
+        assert 1 == log().count(f"{bucket.url} ignores conditional requests")
+        assert 3 == len(lake.list_files("dt="))
+
+    @pytest.mark.parametrize("habit", ["ignore_conditions", "refuse_conditions"])
+    def test_looked_at(self, bucket, lake, file, habit):
+        """Where conditions are ignored, a last look still finds what was replaced before."""
+        bucket.fault = getattr(self, habit)
+        version = lake.publish(file, NAME, None)
+        bucket[KEY] = b"theirs"
+
+        with pytest.raises(Conflict):
+            lake.publish(file, NAME, None)
+        with pytest.raises(Conflict):
+            lake.publish(file, NAME, version)
+        with pytest.raises(Conflict):
+            lake.remove(NAME, version)
+
+        assert b"theirs" == bucket[KEY]
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from mailpartner_provider.hooks.storage import open_destination
+
+lake = open_destination("s3://aws_default@lake/unsubscribes")
+small, large, copy = map(Path, sys.argv[1:])
+lake.publish(small, "small", None)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+lake.publish(large, "large", None)
+lake.fetch("large", copy)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_memory(bucket, file, tmp_path):
+    """Sending and fetching a file takes the same memory, whatever its size."""
+    large, copy = tmp_path / "large", tmp_path / "copy"
+    with large.open("wb") as content:
+        content.truncate(400 * 2**20)
+    command = [sys.executable, "-c", MEASURE, *map(str, (file, large, copy))]
+
+    kib = int(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+    )
+
+    assert kib < 50 * 2**10
+    assert large.stat().st_size == copy.stat().st_size
