@@ -45,11 +45,12 @@ def api(mailpartner_api):
 
 
 @pytest.fixture
-def other_api(monkeypatch):
-    """The API with another account, which is empty, and a connection named other to it."""
-    with StandIn() as api:
-        connect(monkeypatch, api, conn_id="other")
-        yield api
+def other_api(api, monkeypatch):
+    """The API with another list, empty at first; its connection counts as the same account."""
+    with StandIn() as other:
+        connect(monkeypatch, api, extra={"renamed_from": "other"})
+        connect(monkeypatch, other, conn_id="other", extra={"renamed_from": "mailpartner_default"})
+        yield other
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -34,10 +35,15 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     with naming_path("write", parent):
         _remove_abandoned(parent)
         folder, lock = _make_locked(parent)
+        # Version 0.1 locks folders, and removes those that are not locked so.
+        folder_lock = os.open(folder, os.O_RDONLY)
+        with suppress(NoLocks):
+            try_lock(folder_lock)
     try:
         yield folder
     finally:
         os.close(lock)  # first, as NFS keeps the names of open files, and so their folder
+        os.close(folder_lock)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -128,9 +134,8 @@ def _claim(folder: Path) -> Path | None:
             return None
     else:
         # Its landing may lock it once this lock is released, and looks for its name then.
-        claimed = folder.with_name(f"{_PREFIX}{os.getpid()}-{_host()}-{folder.name[-8:]}")
-        if claimed != folder:
-            folder = folder.rename(claimed)
+        name_of_claimed = f"{_PREFIX}{os.getpid()}-{_host()}-{secrets.token_hex(4)}"
+        folder = folder.rename(folder.with_name(name_of_claimed))
     finally:
         os.close(lock)
     return folder

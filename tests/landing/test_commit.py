@@ -216,8 +216,9 @@ class TestOneKind:
             ({"mailpartner_conn_id": "other"}, "is of the connection 'mailpartner_default'"),
         ],
     )
-    def test_refused(self, api, other_api, lake, arguments, words):
+    def test_refused(self, api, lake, monkeypatch, arguments, words):
         """Another one is refused, with the day of the receipt that says so."""
+        connect(monkeypatch, api, conn_id="other")
         land(lake, yesterday())
         before = files(lake.folder)
 

@@ -63,6 +63,8 @@ THIRD_PARTIES = {
     },
     "duckdb": {"changes.diff"},
     "fsspec": {"lake.objects"},
+    "s3fs": {"lake.s3", "lake.s3_requests"},
+    "botocore": {"lake.s3_requests"},
     "fastapi": {"ui.plugin"},
     "jinja2": {"ui.page"},
     "pytest": {"testing.plugin"},
@@ -72,7 +74,7 @@ THIRD_PARTIES = {
 NETWORK = {"hooks", "testing"}
 DISK = {"lake.local", "lake.locks", "lake.objects", "lake.scratch"}
 STANDARD_LIBRARY = {
-    "asyncio": NETWORK,
+    "asyncio": {*NETWORK, "lake.objects", "lake.s3_requests"},  # of file systems
     "ftplib": NETWORK,
     "http": NETWORK,
     "smtplib": NETWORK,

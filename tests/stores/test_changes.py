@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.errors import BadData, LandingStopped
 from tests.support.bucket import refusing
-from tests.support.changes import ANNE, BJORN, CARLA, compare, comparing
+from tests.support.changes import ANNE, BJORN, CARLA, begin, compare, comparing
 from tests.support.days import today, yesterday
 from tests.support.lake import partition_name
 from tests.support.snapshots import put_snapshot
@@ -36,10 +36,11 @@ class TestS3:
         assert feed.files()[name] == two_days[f"changes/{name}"]
         assert receipt == json.loads(two_days[f"changes/_receipts/dt={today()}.json"])
         assert before.items() <= dict(two_days).items()
-        assert len(before) + 2 == len(two_days)
+        assert len(before) + 4 == len(two_days)
 
     def test_requests(self, two_days):
-        """A day's changes ask for two receipts and two files, and list nothing."""
+        """A day's changes ask for two receipts and two files, and list nothing of the source."""
+        begin(self.source, self.destination)
         two_days.asked.clear()
 
         compare(self.source, self.destination)
@@ -61,6 +62,7 @@ class TestS3:
 
     def test_refused(self, two_days):
         """A refused PUT leaves the bucket as it was, and is named."""
+        begin(self.source, self.destination)
         two_days.fault = refusing(f"PUT /lake/changes/dt={today()}/part-00000.parquet")
         before = dict(two_days)
 
@@ -71,13 +73,14 @@ class TestS3:
 
     def test_stopped(self, two_days):
         """What is stopped at the last moment publishes nothing either."""
+        begin(self.source, self.destination)
         task = comparing(self.source, self.destination)
         before = dict(two_days)
 
         class Stopping(list):
             def append(self, asked):
                 super().append(asked)
-                if asked == f"GET /lake/changes/dt={today()}/part-00000.parquet":
+                if asked == f"HEAD /lake/changes/dt={today()}/part-00000.parquet":
                     task.on_kill()
 
         two_days.asked = Stopping()
@@ -91,15 +94,18 @@ class TestS3:
     def test_unreadable_receipt(self, two_days):
         """A receipt that cannot be read is asked for once."""
         receipt = f"unsubscribes/_receipts/dt={yesterday()}.json"
+        begin(self.source, self.destination)
         two_days[receipt] = b""
         two_days.asked.clear()
 
-        assert compare(self.source, self.destination)["previous_snapshot_date"] is None
+        with pytest.raises(BadData, match=f"has no live snapshot of {yesterday()}"):
+            compare(self.source, self.destination)
         assert 1 == two_days.asked.count(f"GET /lake/{receipt}")
 
     def test_damaged(self, two_days):
         """A damaged file is not compared."""
         name = f"unsubscribes/dt={yesterday()}/part-00000.parquet"
+        begin(self.source, self.destination)
         two_days[name] = bytes(len(two_days[name]))
 
         with pytest.raises(BadData, match="does not match its receipt"):
@@ -109,7 +115,7 @@ class TestS3:
         """Changes never replace a snapshot here either."""
         before = dict(two_days)
 
-        with pytest.raises(AirflowFailException, match=r"holds mailpartner\.unsubscribes"):
+        with pytest.raises(AirflowFailException, match="is .mailpartner.unsubscribes."):
             compare(self.source, self.source)
 
         assert before == dict(two_days)

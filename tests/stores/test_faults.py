@@ -10,16 +10,15 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from mailpartner_provider.lake.objects import ObjectStore
 from tests.support.api import THREE
 from tests.support.bucket import Request, first, throttling
 from tests.support.days import today
 from tests.support.lake import Lake, partition_name, quarantine_name, receipt_name
-from tests.support.landing import land
+from tests.support.landing import land, operator
 
 NOBODY = 65534
 
@@ -40,14 +39,14 @@ class TestDisk:
         """A disk without room for the receipt leaves the old partition, and is named."""
         land(lake)
         before = lake.files()
-        many_names = {f"field_{number}": 1 for number in range(1000)}
-        api.unsubscribes = [*THREE, {"id": 22, "email": "a@example.com", **many_names}]
+        api.unsubscribes = THREE[:2]
+        ti = SimpleNamespace(dag_id="d" * 10_000, task_id="t", run_id="r", map_index=-1)
 
         with (
             no_file_over(10_000),
             pytest.raises(OSError, match=f"^cannot write scratch files in {lake}/"),
         ):
-            land(lake)
+            operator(lake).execute({"ti": ti})
 
         assert before == lake.files()
 
@@ -135,19 +134,6 @@ class TestStore:
         assert receipt == json.loads(stands[receipt_name()])
         assert receipt["sha256"] == hashlib.sha256(stands[partition_name()]).hexdigest()
         assert {"id": 21} == json.loads(stands[quarantine_name()])["record"]
-
-    def test_big_file(self, bucket_lake, tmp_path):
-        """A file of any size is one PUT: parts would stay behind where a landing is killed."""
-        file = tmp_path / "file"
-        content = os.urandom(110 * 2**20)
-        file.write_bytes(content)
-        place = ObjectStoragePath(bucket_lake.destination)
-
-        ObjectStore(place.fs, place.path).publish(file, "big")
-
-        assert "PUT /lake/unsubscribes/big" == bucket_lake.bucket.asked[-1]
-        assert 1 == len([asked for asked in bucket_lake.bucket.asked if "big" in asked])
-        assert content == bucket_lake.bucket["unsubscribes/big"]
 
 
 @contextmanager

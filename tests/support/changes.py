@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timezone
-from pathlib import Path
 from typing import Any
 
+from mailpartner_provider.hooks.storage import open_destination
+from mailpartner_provider.lake.history import days_with_receipts, receipts
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from tests.support.days import today
 from tests.support.lake import Lake
@@ -42,14 +43,12 @@ def compare(source: Any, destination: Any, **arguments: Any) -> dict[str, Any]:
 
 def begin(source: Any, destination: Any) -> None:
     """Land the changes of the last live snapshot before today, if there are none yet."""
-    if Path(destination).joinpath("_receipts").exists():
+    if days_with_receipts(open_destination(str(destination))):
         return
-    earlier = sorted(Path(source).glob("_receipts/dt=*.json"), reverse=True)
-    for receipt in earlier:
-        day = receipt.stem.removeprefix("dt=")
-        if day < str(today()) and '"status": "live"' in receipt.read_text():
-            comparing(source, destination, snapshot_date=day, max_removed=None).execute({})
-            return
+    earlier = receipts(open_destination(str(source)))
+    live = (each.day for each in earlier if each.status == "live" and each.day < today())
+    if day := next(live, None):
+        comparing(source, destination, day, max_removed=None).execute({})
 
 
 def changes(feed: Lake) -> list[tuple[str, tuple]]:
