@@ -24,10 +24,7 @@ from mailpartner_provider.errors import (
     clear_frame_locals,
     naming_connection,
 )
-from mailpartner_provider.get_provider_info import (
-    CONN_TYPE,
-    HOOK_NAME,
-)
+from mailpartner_provider.get_provider_info import CONN_TYPE, HOOK_NAME
 from mailpartner_provider.hooks.connection import (
     key_forms,
     read_base_url,

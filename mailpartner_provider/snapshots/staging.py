@@ -190,7 +190,7 @@ def _too_deep() -> RequestFailed:
 
 def _names(fields: set[str]) -> str:
     """Return the names of some fields, comma-separated, and how many more there are."""
-    shown = [masked(name)[:MAX_NAME_LENGTH] for name in sorted(fields)[:MAX_NAMES]]
+    shown = sorted(masked(name)[:MAX_NAME_LENGTH] for name in fields)[:MAX_NAMES]
     more = len(fields) - len(shown)
     return ",".join([*shown, f"(+{more} more)"] if more else shown)
 

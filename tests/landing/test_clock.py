@@ -37,7 +37,7 @@ class TestClock:
 
             def pieces():
                 yield b" " * 2**21  # more than is awaited before it is looked at
-                wait_until(lake.scratch)
+                wait_until(lambda: list(lake.glob(".mailpartner-landing-*/part.parquet")))
                 clock.move_to(jumps_to)
                 yield json.dumps(listing(THREE)).encode()
 

@@ -236,7 +236,7 @@ def depth(body: bytes) -> int:
 
 
 def iso(instant: datetime | None) -> str | None:
-    return instant and instant.isoformat().replace("+00:00", "Z")
+    return instant and instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @cache

@@ -208,7 +208,7 @@ class TestArguments:
         put_snapshot(lake, today(), [ANNE])
 
         with pytest.raises(AirflowFailException, match=words):
-            compare(**{"source": lake, "destination": feed, **arguments})
+            comparing(**{"source": lake, "destination": feed, **arguments}).execute({})
 
         assert not feed.exists()
 

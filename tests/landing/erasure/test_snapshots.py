@@ -137,8 +137,8 @@ class TestSnapshots:
 
         lines = map(json.loads, (two_days / "_erased.jsonl").read_text().splitlines())
         at = {line["token"]: line["erased_at"] for line in lines}
-        assert "2026-11-24T06:30:00Z" == at.pop(TOKEN)
-        assert ["2026-11-25T06:30:00Z"] == list(at.values())
+        assert "2026-11-24T06:30:00.000000Z" == at.pop(TOKEN)
+        assert ["2026-11-25T06:30:00.000000Z"] == list(at.values())
         assert emails(two_days)[19].startswith("sha256:")
 
     def test_foreign_files(self, two_days):
