@@ -301,8 +301,8 @@ class TestLimits:
             ("records", 96 * 2**20),
             ("white space", 96 * 2**20),
             ("white space after a record", 96 * 2**20),
-            ("numbered records", 3 * 2**20),
-            ("empty gzip members", 3 * 2**20),
+            ("numbered records", 2**20),
+            ("empty gzip members", 2**20),
         ],
     )
     def test_longest_answer(self, api, lake, monkeypatch, what, limit):
