@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -15,7 +13,8 @@ import fsspec
 import pytest
 
 from mailpartner_provider.lake.storage import LocalFolder, ObjectStore
-from tests.support.landing import land
+
+pytestmark = pytest.mark.usefixtures("temporary")
 
 HOLD_SCRATCH = """
 import signal, tempfile
@@ -28,21 +27,6 @@ with {destination}.scratch() as folder:
     print(folder, flush=True)
     signal.pause()
 """
-
-
-@pytest.fixture(autouse=True)
-def temporary_files(tmp_path, monkeypatch):
-    """A folder for temporary files that is this test's own."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture(params=[LocalFolder, ObjectStore], ids=["local", "store"])
-def kind(request):
-    """Each kind of destination."""
-    return request.param
 
 
 @pytest.fixture
@@ -225,14 +209,14 @@ def test_last_file_of_a_folder(tmp_path):
 
 class TestLeftovers:
     @pytest.fixture
-    def other(self, kind, tmp_path, temporary_files):
+    def other(self, kind, tmp_path, temporary):
         """Another process that holds scratch space, and that space."""
         root = tmp_path / "lake" / "unsubscribes"
         makers = {
             LocalFolder: f"LocalFolder(Path({str(root)!r}))",
             ObjectStore: "ObjectStore(None, 'lake')",
         }
-        code = HOLD_SCRATCH.format(temporary=str(temporary_files), destination=makers[kind])
+        code = HOLD_SCRATCH.format(temporary=str(temporary), destination=makers[kind])
         command = [sys.executable, "-c", code]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
@@ -268,79 +252,3 @@ class TestLeftovers:
         publish(LocalFolder(tmp_path / "lake"), "a/1", b"x")
 
         assert b"x" == foreign.read_bytes()
-
-
-class Broken(fsspec.AbstractFileSystem):
-    """A store that answers nothing but errors."""
-
-    protocol = "broken"
-    cachable = False
-
-    def __getattribute__(self, name):
-        if name in {"open", "ls", "size", "get_file", "put_file", "rm_file"}:
-            return self.break_off
-        return super().__getattribute__(name)
-
-    def break_off(self, *args, **kwargs):
-        raise RuntimeError("no signature")
-
-
-class TestErrors:
-    @pytest.fixture
-    def blocked(self, tmp_path):
-        """A local destination, and a file where its folders should be."""
-        (tmp_path / "lake").mkdir()
-        (tmp_path / "lake" / "a").write_bytes(b"")
-        return LocalFolder(tmp_path / "lake")
-
-    @pytest.mark.parametrize(
-        ("verb", "act"),
-        [
-            ("read", lambda place, file: place.read("a/1")),
-            ("read", lambda place, file: place.digest("a/1")),
-            ("read", lambda place, file: place.fetch("a/1", file)),
-            ("write", lambda place, file: place.publish(file, "a/1")),
-            ("remove", lambda place, file: place.remove("a/1")),
-            ("list", lambda place, file: place.list_folder("a")),
-        ],
-    )
-    def test_named(self, kind, blocked, tmp_path, verb, act):
-        """Whatever goes wrong is an OSError of one line that says what could not be done where."""
-        places = {
-            LocalFolder: (blocked, f"{tmp_path}/lake/a"),
-            ObjectStore: (ObjectStore(Broken(), "lake"), "broken://lake/a"),
-        }
-        destination, place = places[kind]
-        file = tmp_path / "file"
-        file.write_bytes(b"x")
-
-        with pytest.raises(OSError) as caught:
-            act(destination, file)
-
-        assert str(caught.value).startswith(f"cannot {verb} {place}")
-        assert 1 == str(caught.value).count("cannot")
-        assert "\n" not in str(caught.value)
-
-    def test_root_is_a_file(self, tmp_path):
-        """A root that cannot be a folder is named."""
-        (tmp_path / "lake").write_bytes(b"")
-
-        place = tmp_path / "lake" / "x"
-
-        with pytest.raises(OSError, match=f"cannot write {place}"), LocalFolder(place).scratch():
-            pass
-
-    def test_full(self, api, lake):
-        """A disk that takes no more leaves the old partition, and is named."""
-        land(lake)
-        before = lake.files()
-        api.unsubscribes = [{"id": key, "email": f"{key}@example.com"} for key in range(50_000)]
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-        try:
-            with pytest.raises(OSError, match=f"^cannot write scratch files in {lake}/"):
-                land(lake)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-        assert before == lake.files()

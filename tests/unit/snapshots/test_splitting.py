@@ -19,7 +19,7 @@ from mailpartner_provider.schemas import snapshot_schema
 from mailpartner_provider.snapshots import splitting
 from mailpartner_provider.snapshots.splitting import local_days, split_by_day
 from tests.support.days import PARIS, today
-from tests.support.plain import EPOCH
+from tests.support.strategies import EPOCH
 
 UTC = pa.timestamp("us", "UTC")
 ZONES = ["Europe/Paris", "America/Sao_Paulo", "Pacific/Apia", "Asia/Kathmandu", "UTC", "Etc/GMT+12"]
