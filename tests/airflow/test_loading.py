@@ -157,7 +157,7 @@ class TestLoad:
         assert rows_of(today()) == warehouse.rows
 
     def test_landed_anew(self, api, warehouse):
-        """A day that landed anew is replaced, and other days stay."""
+        """A day that landed again is replaced, and other days stay."""
         warehouse.load(land(warehouse.lake, yesterday()))
         warehouse.load(land(warehouse.lake))
         api.unsubscribes = THREE[:2]
@@ -176,7 +176,7 @@ class TestLoad:
         assert [] == warehouse.rows
 
     def test_wrong_count(self, api, warehouse):
-        """A day whose rows are not as many as its receipt says stays as it was."""
+        """A day whose rows do not match the count in its receipt stays as it was."""
         warehouse.load(land(warehouse.lake))
         api.unsubscribes = THREE[:2]
         receipt = land(warehouse.lake)

@@ -27,7 +27,7 @@ class TestStatements:
         monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_BUCKET", "lake")
 
     def statements(self, example: str, **members: Any) -> list[Any]:
-        """Give an example's SQL for a receipt, statement by statement, as sqlglot reads it."""
+        """Return an example's SQL for a receipt, statement by statement, as sqlglot reads it."""
         import sqlglot
         from airflow.providers.google.cloud.hooks.bigquery import _bind_parameters as bound
 
@@ -37,7 +37,7 @@ class TestStatements:
         elif example == "mailpartner_load_snowflake":
             sql = bound(names["LOAD"], names["parameters"](receipt))
         elif example == "mailpartner_load_bigquery":
-            # sqlglot has not heard of a temporary one
+            # sqlglot does not know a temporary one
             sql = bound(names["LOAD"].replace("TEMP TABLE landed", "landed"), receipt)
         else:
             sql = ";".join([names["TABLE"], names["DELETE"], names["COUNT"]])
@@ -77,7 +77,7 @@ class TestStatements:
 
     @pytest.mark.parametrize("example", ["mailpartner_load_redshift", "mailpartner_load_snowflake"])
     def test_copy(self, example):
-        """Redshift and Snowflake replace the day by its one file, and count at last."""
+        """Redshift and Snowflake replace the day by its one file, and count the rows last."""
         from sqlglot import exp
 
         _, delete, copy, count = self.statements(example)
@@ -91,7 +91,8 @@ class TestStatements:
         assert isinstance(count, exp.Select)
 
     def test_snowflake(self):
-        """Snowflake is told what fakesnow does untold: load a file again, and read instants."""
+        """Snowflake must be asked for what fakesnow does anyway: to load a file again, to read
+        instants."""
         copy = self.statements("mailpartner_load_snowflake")[2].sql(dialect="snowflake")
 
         assert "FORCE = TRUE" in copy

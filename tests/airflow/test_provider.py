@@ -86,7 +86,7 @@ class TestConnectionForm:
 
     @pytest.fixture
     def without_mocks(self):
-        """Take out the mocks that Airflow leaves for Flask where that is not installed."""
+        """Remove the mocks that Airflow leaves for Flask where that is not installed."""
         yield
         for name in [name for name, module in sys.modules.items() if isinstance(module, Mock)]:
             del sys.modules[name]

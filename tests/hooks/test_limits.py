@@ -146,7 +146,7 @@ class TestTime:
 
 
 def _watched(pieces, left):
-    """Tell when nobody wants more of an answer."""
+    """Set an event when the server stops sending an answer."""
     try:
         yield from pieces
     finally:

@@ -63,7 +63,7 @@ FINAL = {
 
 
 def at_once(fault):
-    """Let the next try come without a wait."""
+    """Return the fault, after which the next try comes without a wait."""
 
     def made(answer):
         answer = fault(answer)

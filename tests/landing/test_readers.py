@@ -52,7 +52,7 @@ def destination(tmp_path_factory):
 
 
 def people_of(day: date) -> list[dict[str, Any]]:
-    """Give the rows of the three people."""
+    """Return the rows of the three people."""
     summer = datetime(2015, 7, 20, 8, 19, 45, tzinfo=timezone.utc)
     repeated_hour = datetime(2025, 10, 26, 0, 30, tzinfo=timezone.utc)
     return [
@@ -139,7 +139,7 @@ def test_read(destination, read):
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """Give one type for what engines have several of: texts, and instants in whatever zone."""
+    """Return one type for those that engines have several of: texts, and instants in any zone."""
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_timestamp(kind) and kind.tz is not None:

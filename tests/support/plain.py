@@ -123,7 +123,7 @@ def offset_of(text):
 
 
 def alike(expected, found):
-    """Say whether two readings agree; a number that floats cannot hold may stand as its text."""
+    """Return whether two readings agree; a number that floats cannot hold may be its text."""
     if isinstance(expected, dict) and isinstance(found, dict):
         return list(expected) == list(found) and all(alike(expected[n], found[n]) for n in found)
     if isinstance(expected, list) and isinstance(found, list):
@@ -136,6 +136,6 @@ def alike(expected, found):
 
 
 def same_row(expected, identifier, email, created_at, extra_fields):
-    """Say whether a typed row is the one that the contract expects."""
+    """Return whether a typed row is the one that the contract expects."""
     extra = extra_fields and plain(read_plainly(extra_fields))
     return expected[:3] == (identifier, email, created_at) and alike(expected[3], extra)

@@ -26,7 +26,7 @@ WORDS = [
 
 
 def main(seconds: str) -> int:
-    """Run the fuzzer, and say what it did."""
+    """Run the fuzzer, and print what it did."""
     corpus = FOLDER / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     for seed in seeds():
@@ -63,7 +63,7 @@ def main(seconds: str) -> int:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give the answers of the tests, good and bad, and choices for Hypothesis."""
+    """Yield the answers of the tests, good and bad, and choices for Hypothesis."""
     bodies = [*ODD_ANSWERS.values(), *(answer.body for answer, _, _ in ANSWERS.values())]
     for n, body in enumerate(bodies):
         text = body if isinstance(body, bytes) else json.dumps(body).encode()

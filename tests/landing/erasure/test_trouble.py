@@ -67,7 +67,7 @@ class TestKilled:
 
 class TestTrouble:
     def test_meanwhile(self, api, lake):
-        """A landing during which somebody is erased is made anew, by the retries."""
+        """A landing during which somebody is erased fails, and is tried again."""
         api.unsubscribes = NINE
         land(lake)
         answer = UnsubscribeStream([json.dumps(listing(NINE)).encode()], PARIS, observed_at=now())

@@ -44,7 +44,7 @@ def _land(root: Path, day: date) -> None:
 
 
 def _landed_at(day: date) -> datetime:
-    """Give the evening of the day; for the day that was landed late, the night after it."""
+    """Return the evening of the day; for the day that was landed late, the night after it."""
     return datetime.combine(day, time(23), PARIS) + timedelta(hours=3) * (day == LANDED_LATE)
 
 
@@ -67,7 +67,7 @@ def _before(day: date) -> list[dict[str, Any]]:
 
 
 def _live_through(day: date, api: StandIn, draw: random.Random) -> None:
-    """Let people opt out, some more on weekdays; remove a few; have Claire leave and come back."""
+    """Add opt-outs, more of them on weekdays; remove a few; Claire leaves and comes back."""
     count = draw.randint(2, 6) + 5 * (day.weekday() < 5) + 30 * (day == SPIKE)
     seconds = sorted(draw.randrange(6 * 3600, 23 * 3600) for _ in range(count))
     for second in seconds:

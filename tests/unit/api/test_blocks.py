@@ -151,7 +151,7 @@ def test_brace_and_null():
 
 
 def test_unknown_fields():
-    """The names of fields that are not known are told, those of rejected records too."""
+    """The names of unknown fields are returned, those of rejected records too."""
     block = decode_block(b'{"id":1,"email":"a","reason":1},{"ID":2},null,[{"x":1}]', PARIS)
 
     assert {"reason", "ID"} == block.unknown_fields

@@ -1,4 +1,4 @@
-"""What stands around the records: yes, no, or not to be understood; and what may be shown of it."""
+"""The members around the records: success, refusal, failure; and what may be shown of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG = 300_000
 
 
 def said(message) -> str:
-    """Say what is shown of the API's own words."""
+    """Return what is shown of the API's own words."""
     error = refusal({"success": False, "message": message}, call=CALL)
     return str(error).partition("; the API says: ")[2]
 

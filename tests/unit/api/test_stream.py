@@ -96,7 +96,7 @@ class TestChunks:
             ids(chunks())
 
     def test_left_early(self):
-        """Whoever has seen enough may leave."""
+        """A caller may stop before the end."""
         body = json.dumps(listing([{"id": n, "email": "a" * 9000} for n in range(2000)])).encode()
         blocks = iter(opened(pieces(body, 65_536)))
 

@@ -46,7 +46,7 @@ def staged(folder, instants):
 class TestLocalDays:
     @given(st.lists(st.none() | INSTANTS), st.sampled_from(ZONES))
     def test_any(self, instants, name):
-        """A day is that which Python tells, at any time, in any zone; none where there is none."""
+        """A day is the one that Python finds, at any time, in any zone; of null it is null."""
         zone = ZoneInfo(name)
 
         def day_of(instant):

@@ -77,7 +77,7 @@ class TestDocumentedAnswers:
 
 class TestChanges:
     def test_add(self, api):
-        """Who opts out stands on the list from then on, under a new id."""
+        """A person who opts out is on the list from then on, under a new id."""
         record = api.add("zoe@example.com", "2026-11-23 10:00:00")
 
         assert {"id": 20, "email": "zoe@example.com", "createdAt": "2026-11-23 10:00:00"} == record
@@ -88,7 +88,7 @@ class TestChanges:
         assert datetime.fromisoformat(api.add("zoe@example.com")["createdAt"]).microsecond == 0
 
     def test_remove(self, api):
-        """Who is removed stands there no more."""
+        """A removed person is no longer on the list."""
         api.remove(19)
 
         assert [] == ask(api).json()["data"]
