@@ -38,7 +38,7 @@ if __name__ == "__main__":
 
 
 def test_after_the_landing(api, lake, feed):
-    """The task after the landing tells the changes of the same day, and hands its receipt on, by
+    """The task after the landing lands the changes of the same day, and passes its receipt on, by
     XCom and by the event of every outlet asset."""
     asset = Asset("lake://changes")
     put_snapshot(lake, yesterday(), [(19, "anne@example.com", None, None)])

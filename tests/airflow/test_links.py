@@ -24,7 +24,7 @@ NAME = "Landed partition"
 
 @with_pages
 def test_to_the_page(lake, feed):
-    """The link leads to the landing on the page; that of changes to the snapshot that they tell."""
+    """The link leads to the landing on the page; a link of changes leads to their snapshot."""
     run = run_by_hand(dag_of(operator(lake), comparing(lake, feed)), noon())
 
     uri = quote(f"file://{lake.partition()}", safe="")

@@ -32,7 +32,7 @@ def server(database):
 
 @pytest.fixture
 def token(server):
-    """What gives a token to somebody of a role."""
+    """A function that returns a token for a user of a role."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
@@ -44,7 +44,7 @@ def token(server):
 
 @pytest.fixture
 def see(server, token, monkeypatch):
-    """What opens the page, with these destinations, and gives its texts."""
+    """A function that opens the page with these destinations, and returns its texts."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as Airflow's own server sets
 
     def see(*destinations, **asked):
@@ -64,7 +64,7 @@ def bearing(token):
 class TestAccess:
     @pytest.mark.parametrize("path", [PAGE, f"{PAGE}?uri=file:///lake", f"{PAGE}?day=never"])
     def test_nobody(self, server, path):
-        """Whoever is not logged in sees nothing."""
+        """A user who is not logged in sees nothing."""
         assert 401 == server.get(path).status_code
 
     def test_forged(self, server):
@@ -76,7 +76,7 @@ class TestAccess:
         assert 403 == server.get(PAGE, headers=bearing(token(None))).status_code
 
     def test_session(self, server, token):
-        """The cookie of Airflow's pages opens the page, which nobody keeps, and which loads and
+        """The cookie of Airflow's pages opens the page, which no cache keeps, and which loads and
         runs nothing."""
         answer = server.get(PAGE, headers={"Cookie": f"_token={token('VIEWER')}"})
 
@@ -91,7 +91,7 @@ class TestAccess:
         assert 404 == server.get(f"{PAGE}{path}").status_code
 
     def test_in_the_menu(self, server, token):
-        """Airflow's own pages are told of it."""
+        """Airflow's own menu has it."""
         answer = server.get("/api/v2/plugins", headers=bearing(token("ADMIN"))).json()
 
         (plugin,) = (each for each in answer["plugins"] if each["name"] == "mailpartner")
@@ -101,7 +101,7 @@ class TestAccess:
 
 class TestPage:
     def test_landed(self, api, lake, tmp_path, see):
-        """A landing of today is told so, beside the destination that still waits for its first."""
+        """A landing of today is shown as such, beside a destination without any landing."""
         land(lake)
 
         texts = see(lake, tmp_path / "other")
@@ -151,7 +151,7 @@ class TestPage:
         assert str(tmp_path / "other") not in texts
 
     def test_not_listed(self, api, lake, tmp_path, see):
-        """A place that the variable does not list is not read, whoever asks for it."""
+        """A place that the variable does not list is not read, whatever the request asks for."""
         receipt = land(lake)
 
         texts = see(tmp_path / "other", uri=receipt["uri"], day=receipt["snapshot_date"])
@@ -179,7 +179,7 @@ class TestPage:
         assert str(lake) in texts
 
     def test_broken_receipt(self, api, lake, see):
-        """A receipt that cannot be read is passed over."""
+        """A receipt that cannot be read is ignored."""
         land(lake)
         lake.receipt_path(yesterday()).write_text("{")
 

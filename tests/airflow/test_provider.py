@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from unittest.mock import Mock
@@ -44,15 +43,6 @@ class TestInfo:
         of_a_source = {"state": "ready", "source-date-epoch": 0, "versions": [__version__]}
 
         jsonschema.validate(get_provider_info() | of_a_source, schema("provider.yaml.schema.json"))
-
-    def test_listed(self):
-        """`airflow providers list` names the distribution and its version."""
-        command = [sys.executable, "-m", "airflow", "providers", "list", "--output", "json"]
-
-        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-        versions = {each["package_name"]: each["version"] for each in json.loads(listed)}
-        assert __version__ == versions["mailpartner-provider"]
 
 
 class TestConnectionForm:
@@ -96,7 +86,7 @@ class TestConnectionForm:
 
     @pytest.fixture
     def without_mocks(self):
-        """Take out the mocks that Airflow leaves for Flask where that is not installed."""
+        """Remove the mocks that Airflow leaves for Flask where that is not installed."""
         yield
         for name in [name for name, module in sys.modules.items() if isinstance(module, Mock)]:
             del sys.modules[name]

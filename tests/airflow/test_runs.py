@@ -230,7 +230,7 @@ class TestReceipt:
         assert lake.receipt(days_ago(5)) == receipt
 
     def test_kept_live(self, lake):
-        """A run that keeps the live snapshot hands on the receipt that stands, unchanged."""
+        """A run that keeps the live snapshot passes on its receipt, with changed false."""
         pulled = []
         listen = pull_into(pulled)
         first = land(lake, yesterday())

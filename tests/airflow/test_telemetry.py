@@ -1,4 +1,4 @@
-"""What is told to those who watch: lineage to OpenLineage, metrics to StatsD."""
+"""What a task sends to monitoring: lineage to OpenLineage, metrics to StatsD."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SNAPSHOT = snapshot_schema()
 
 
 def told(task_id: str, *tasks) -> dict:
-    """Run tasks; give what OpenLineage was told when one had ended."""
+    """Run tasks; return the event that OpenLineage received when one had ended."""
     already = len(LINEAGE.read_text().splitlines()) if LINEAGE.exists() else 0
     run = run_by_hand(dag_of(*tasks), noon())
     events = [json.loads(line) for line in LINEAGE.read_text().splitlines()[already:]]
@@ -91,7 +91,7 @@ class TestLineage:
         assert described(changes_schema(SNAPSHOT)) == columns(event)
 
     def test_nothing(self, api, lake):
-        """What has not landed is not told."""
+        """A task that landed nothing sends no lineage."""
         api.unsubscribes = []
         task = operator(lake, on_empty="skip")
         with pytest.raises(AirflowSkipException):

@@ -134,7 +134,7 @@ class TestSession:
 
 class TestTestConnection:
     def test_good(self, api):
-        """A good connection is told by what the account has left."""
+        """Of a good connection the message is what the account has left."""
         assert (
             True,
             "Connected to Mail Partner: 269082 mail credits, balance 10225.119 EUR",
@@ -149,7 +149,7 @@ class TestTestConnection:
         )
 
     def test_wrong_key(self, api, monkeypatch):
-        """A wrong key is told by what to mend, without the key."""
+        """Of a wrong key the message is what to correct, without the key."""
         connect(monkeypatch, api, password="wrong-key")
 
         good, message = MailPartnerHook().test_connection()
@@ -162,7 +162,7 @@ class TestTestConnection:
         "fields", [{"host": "http://127.0.0.1:9"}, {"host": "ftp://x"}, {"password": ""}]
     )
     def test_never_raises(self, api, monkeypatch, fields):
-        """A connection that cannot work is told in words."""
+        """Of a connection that cannot work the message says why."""
         connect(monkeypatch, api, **fields)
 
         good, message = MailPartnerHook().test_connection()
@@ -171,7 +171,7 @@ class TestTestConnection:
         assert message
 
     def test_no_such_connection(self):
-        """A connection that does not exist is told in words."""
+        """Of a connection that does not exist the message says so."""
         good, message = MailPartnerHook("nowhere").test_connection()
 
         assert not good
@@ -179,7 +179,7 @@ class TestTestConnection:
 
     @pytest.mark.parametrize("body", [b"<html>", b"[]", b"", {"success": False}])
     def test_odd_answer(self, api, body):
-        """An answer that is no account is told in words, after one try."""
+        """Of an answer that is no account the message says so, after one try."""
         api.script(Answer(body))
 
         assert not MailPartnerHook().test_connection()[0]
@@ -187,7 +187,7 @@ class TestTestConnection:
 
     @pytest.mark.parametrize("status", [200, 403])
     def test_error_in_xml(self, api, status):
-        """An error in XML is told in the same words as in JSON."""
+        """Of an error in XML the message is the same as in JSON."""
         refusing = faults.refusing(10, status=status)
         api.script(refusing, faults.combined(refusing, faults.xml()))
 
@@ -197,7 +197,7 @@ class TestTestConnection:
         assert told[0] == told[1]
 
     def test_account_in_xml(self, api):
-        """An account in XML is told in words: nothing in it says which number is what."""
+        """Of an account in XML the message says so: nothing in it says which number is what."""
         api.script(faults.xml())
 
         good, message = MailPartnerHook().test_connection()

@@ -71,7 +71,7 @@ class TestRule4HonestAboutThePast:
         assert asked == len(api.asked)
 
     def test_live_receipt_alone(self, api, lake):
-        """A live receipt keeps nothing once its partition is gone: the day is landed anew."""
+        """A live receipt keeps nothing once its partition is gone: the day is landed again."""
         land(lake, yesterday())
         lake.make_live(yesterday())
         lake.partition(yesterday()).unlink()

@@ -63,7 +63,7 @@ FINAL = {
 
 
 def at_once(fault):
-    """Return the fault with a ``Retry-After`` of 0, so that the next try does not wait."""
+    """Return the fault, after which the next try comes without a wait."""
 
     def made(answer):
         answer = fault(answer)

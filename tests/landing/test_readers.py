@@ -139,7 +139,7 @@ def test_read(destination, read):
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """Return one type for all of an engine's texts, and one for its instants in any time zone."""
+    """Return one type for those that engines have several of: texts, and instants in any zone."""
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_timestamp(kind) and kind.tz is not None:

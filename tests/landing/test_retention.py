@@ -96,7 +96,7 @@ class TestKeepDays:
         assert names_of(*range(1, 7)) == set(landed.files())
 
     def test_object_store(self, api, bucket):
-        """Old snapshots go from a bucket too, by three lists, their receipts, and two requests for each file."""
+        """Old snapshots are removed from a bucket by three lists and two requests for each file."""
         lake = "s3://aws_default@lake/x"
         for days in (3, 2, 1):
             land(lake, days_ago(days))

@@ -1,4 +1,4 @@
-"""The operator's arguments and what it tells while it works."""
+"""The operator's arguments, and what it logs while it works."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_dag(api, lake):
 
 
 def test_changes(api, lake, tmp_path):
-    """The operator of changes tells them of what was landed."""
+    """The operator of changes lands them."""
     land(lake)
     code = block("python", "UnsubscribeChangesOperator(")
     code = code.replace("s3://aws_default@lake/unsubscribe_changes", str(tmp_path / "changes"))

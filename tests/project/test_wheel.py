@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mailpartner_provider import __version__
 from tests.support.project import PROJECT
 
 AIRFLOW = [
@@ -75,8 +77,13 @@ def test_imported_from_the_wheel(shipped, tmp_path):
 
 
 def test_provider_is_listed(shipped, tmp_path):
-    """Airflow lists the provider."""
-    assert "mailpartner-provider" in airflow(shipped, tmp_path, *AIRFLOW, "providers", "list")
+    """`airflow providers list` names the distribution and its version."""
+    command = [*AIRFLOW, "providers", "list", "--output", "json"]
+
+    listed = json.loads(airflow(shipped, tmp_path, *command))
+
+    versions = {each["package_name"]: each["version"] for each in listed}
+    assert __version__ == versions["mailpartner-provider"]
 
 
 def test_connection_type_is_known(shipped, tmp_path):

@@ -33,9 +33,9 @@ class TestS3:
             erase(open_destination(self.lake), [ZOE], None, NOW)
         bucket.fault = Request.answer
 
-        (struck,) = erase(open_destination(self.lake), [ZOE], None, NOW)
+        (replaced,) = erase(open_destination(self.lake), [ZOE], None, NOW)
 
-        assert f"s3://lake/{place}" == struck.uri
+        assert f"s3://lake/{place}" == replaced.uri
         for day in (yesterday(), today()):
             content = bucket[f"unsubscribes/dt={day}/part-00000.parquet"]
             receipt = json.loads(bucket[f"unsubscribes/_receipts/dt={day}.json"])

@@ -120,7 +120,7 @@ class TestStore:
 
     @pytest.mark.parametrize("name_of", [partition_name, quarantine_name, receipt_name])
     def test_lost_while_sending(self, api, bucket_lake, name_of):
-        """A connection that is lost in the middle of an upload is made anew, and all is sent."""
+        """A connection that is lost in the middle of an upload is made again, and all is sent."""
         land(IMPATIENT)
         api.unsubscribes = [*THREE[:2], {"id": 21}]
         asked = f"PUT /lake/unsubscribes/{name_of()}"
@@ -138,7 +138,7 @@ class TestStore:
 
 @contextmanager
 def no_file_over(size):
-    """Limit the size of every file that this process writes, as a full disk does."""
+    """Limit the size of the files that this process can write, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -149,7 +149,7 @@ def no_file_over(size):
 
 @contextmanager
 def ordinary_user():
-    """Enforce permissions, which do not apply to root."""
+    """Run as a user for whom permissions count, as they do not for root."""
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)

@@ -244,7 +244,7 @@ class TestHistory:
 
 class TestNothingStale:
     def test_receipt(self, api, bucket, lake):
-        """A receipt that another process replaced since the last landing is read anew."""
+        """A receipt that another process replaced since the last landing is read again."""
         land(lake, yesterday())
         assert 3 == land(lake)["previous_rows"]
         place = lake.receipt_path(yesterday())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailpartner_provider.api.source import BLOCK_BYTES
 from tests.support.oracle import LONG_AGO, SURELY_READ, TODAY, Case
-from tests.support.plain import (
+from tests.support.strategies import (
     ANYTHING,
     RAW_RECORDS,
     STYLES,

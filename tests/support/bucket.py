@@ -32,7 +32,7 @@ class Request:
         return self.app(self.environ, self.start_response)
 
     def refuse(self, status: str, code: str, message: str) -> Iterable[bytes]:
-        """Do nothing but say no."""
+        """Refuse the request, and do nothing."""
         self.receive(1.0)
         self.start_response(status, [("Content-Type", "application/xml")])
         return [f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()]
@@ -63,7 +63,7 @@ def refusing(*asked: str) -> Fault:
 
 
 def first(times: int, fault: Fault, *asked: str) -> Fault:
-    """Make a fault that happens so many times, with these requests or with any, then no more."""
+    """Return a fault of the first requests, of these or of any, and of none afterwards."""
     numbers = count(1)
 
     def faulty(request: Request) -> Iterable[bytes]:
@@ -75,7 +75,7 @@ def first(times: int, fault: Fault, *asked: str) -> Fault:
 
 
 def throttling(request: Request) -> Iterable[bytes]:
-    """Refuse because there are too many requests, as S3 does."""
+    """Refuse as S3 does when it is asked too much."""
     return request.refuse("503 Slow Down", "SlowDown", "Please reduce your request rate.")
 
 

@@ -13,7 +13,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 
 def kill(work: Callable[[LocalFolder], object], folder: Path, steps: int) -> None:
-    """Run work in a folder in a new process, which is killed after some steps."""
+    """Do some work in a folder in a process of its own, which is killed after some steps."""
     process = FORKS.Process(target=_work, args=(work, folder, steps))
     process.start()
     process.join(PATIENCE_SECONDS)
@@ -25,7 +25,7 @@ def _work(work: Callable[[LocalFolder], object], folder: Path, steps: int) -> No
 
 
 class _Deadly(LocalFolder):
-    """A folder that lets some files be published or removed, and kills who touches one more."""
+    """A folder in which some files can be published or removed; one more kills the process."""
 
     def __init__(self, root: Path, steps: int) -> None:
         super().__init__(root)

@@ -1,4 +1,4 @@
-"""The contract for a whole answer, to hold against what the package makes of its bytes.
+"""The contract for a whole answer, to compare with what the package makes of its bytes.
 
 ``assert_right`` is the one invariant that the tests and the fuzzer share. For any bytes, however
 they arrive: the fast way, the exact way and ``json.loads`` agree; an answer that is not good is an
@@ -64,7 +64,7 @@ class Case(NamedTuple):
 
 
 def assert_right(case: Case):
-    """Hold the package against the contract: it decodes the answer, and lands it, as it should."""
+    """Check the package against the contract: it decodes the answer, and lands it, as it should."""
     body, chunks, block_bytes, zone, day = case
     assert_read_right(body, chunks, block_bytes, zone)
     block = body[body.find(b"[") + 1 : body.rfind(b"]")]
@@ -76,7 +76,7 @@ def assert_right(case: Case):
 
 
 def assert_read_right(body: bytes, chunks, block_bytes: int = BLOCK_BYTES, zone=PARIS):
-    """Hold the stream against the answer read at once: the same records, or an error of ours."""
+    """Check the stream against the answer read at once: the same records, or an error of ours."""
     rows, rejected, unknown = [], [], set()
     with blocks_of(block_bytes):
         reading = UnsubscribeStream(chunks, zone, observed_at=NOW)
@@ -132,7 +132,7 @@ def assert_landed_right(case: Case, lake: Path):
 
 
 def assert_published(case: Case, receipt: SnapshotReceipt, before: dict, after: dict):
-    """Hold the destination against the answer: every record is in its place, and counted."""
+    """Check the destination against the answer: every record is in its place, and counted."""
     whole = read_whole(case.body)
     assert whole is not None, "a bad answer was published"
     records, declared = whole
@@ -170,7 +170,7 @@ def assert_published(case: Case, receipt: SnapshotReceipt, before: dict, after: 
 
 
 def assert_rightly_raised(error: MailPartnerError, body: bytes):
-    """Hold an error against the answer: there is a reason for it, and it shows no byte of it."""
+    """Check an error against the answer: there is a reason for it, and it shows no byte of it."""
     assert depth(body) >= SURELY_READ or read_whole(body) is None, error
     assert (None, None) == (error.__cause__, error.__context__)
     ours, _, words = str(error).partition("; the API says: ")
@@ -256,7 +256,7 @@ def blocks_of(size: int) -> Iterator[None]:
 
 @contextmanager
 def room_to_recurse() -> Iterator[None]:
-    """Raise the limit of recursion for plain code, which recurses more than the decoder does."""
+    """Raise Python's limit for plain code, which recurses more than the decoder does."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(20 * limit)
     try:

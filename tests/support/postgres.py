@@ -51,7 +51,7 @@ class Postgres:
         return {"conn_type": "postgres", "login": LOGIN, "password": PASSWORD, **place}
 
     def query(self, text: str) -> list[tuple]:
-        """Ask the server, or tell it."""
+        """Execute a statement; return the rows."""
         from adbc_driver_postgresql import dbapi
 
         password = quote(PASSWORD, safe="")

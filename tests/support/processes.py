@@ -51,7 +51,7 @@ class Process:
             return False
 
     def go_on(self) -> None:
-        """Allow this step and all that follow."""
+        """Continue with the step, and all that follow."""
         self._pipe.send_bytes(b"go on")
 
     def kill(self) -> None:
@@ -59,7 +59,7 @@ class Process:
         self._process.kill()
 
     def end(self, patience_seconds: float = PATIENCE_SECONDS) -> int | None:
-        """Wait for its end; give its exit code, or the negative number of what killed it."""
+        """Wait for its end; return its exit code, or the negative number of what killed it."""
         self._process.join(patience_seconds)
         return self._process.exitcode
 
@@ -95,7 +95,7 @@ def landing(
 
 
 def write_at_most(size: int) -> None:
-    """Arrange that the write that makes a file longer than this kills the process in its middle."""
+    """Kill this process in the middle of the write that makes a file longer than this."""
     silence = os.open(os.devnull, os.O_WRONLY)  # its own output may be a file, too
     os.dup2(silence, 1)
     os.dup2(silence, 2)
@@ -110,7 +110,7 @@ def travel(to: datetime) -> None:
 
 
 def start_forks() -> None:
-    """Start the fork server, so that its imports and files are made before a test begins."""
+    """Start the fork server, which imports and makes files of its own, before a test begins."""
     process = FORKS.Process(target=int)
     process.start()
     process.join()

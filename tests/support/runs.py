@@ -63,8 +63,8 @@ def run_by_hand(dag: DAG, logical_date: datetime | None, **more: Any) -> Run:
 
 
 def run_by_scheduler(*dags: DAG, count: int | None = None) -> list[Run]:
-    """Run Airflow's scheduler on these DAGs alone until they have run so often (by default each
-    once); return the runs."""
+    """Run Airflow's scheduler on these DAGs alone until they have run ``count`` times, by default
+    each once; return the runs."""
     from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 
     for dag in dags:
@@ -92,7 +92,7 @@ def runs_of(dag: DAG) -> list[Run]:
 
 
 def links_of(run: Run, task_id: str) -> dict[str, str | None]:
-    """Ask for the links of a task as Airflow's pages do: of the DAG as its database has it."""
+    """Return the links of a task, as Airflow's pages do: of the DAG that its database has."""
     task = SerializedDagModel.get_dag(run.dag_run.dag_id).get_task(task_id)
     return {name: task.get_extra_links(run.tasks[task_id], name) for name in task.extra_links}
 
@@ -105,7 +105,7 @@ def load(file: Path) -> DAG:
 
 @contextmanager
 def failures_heard(hear: Callable[[BaseException], object]) -> Iterator[None]:
-    """Hear the error of every task that fails; Airflow 3.1 tells listeners, and no callback."""
+    """Call a function with the error of every failed task, which Airflow 3.1 gives to listeners."""
     listener = _Listener(hear)
     listeners = get_listener_manager().pm
     listeners.register(listener)
@@ -134,11 +134,11 @@ class ThisProcess(BaseExecutor):
         self._waiting: list[Any] = []
 
     def execute_async(self, key: Any, *args: Any, **kwargs: Any) -> None:
-        """Take a task from Airflow 2."""
+        """Queue a task of Airflow 2."""
         self._waiting.append(key)
 
     def _process_workloads(self, workloads: Any) -> None:
-        """Take tasks from Airflow 3."""
+        """Queue tasks of Airflow 3."""
         for workload in workloads:
             del self.queued_tasks[workload.ti.key]
             self.running.add(workload.ti.key)
@@ -156,11 +156,11 @@ class ThisProcess(BaseExecutor):
 
 if AIRFLOW < (3,):
     # Lineage's threads leave their sessions to the garbage collector. It comes when it likes, also
-    # while Python 3.11 parses a module, which fails when a traceback is formatted meanwhile.
+    # while Python 3.11 parses a module, which fails when a traceback is formatted at the same time.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
     def start_metrics() -> None:
-        """Start sending metrics as in a task's process; Airflow 2 does so by itself."""
+        """Start sending metrics, as in a task's process; Airflow 2 does so by itself."""
 
     def _bag(files: Any) -> Any:
         from airflow.models import DagBag
@@ -202,7 +202,7 @@ else:
         _dags[dag.dag_id] = dag
 
     def start_metrics() -> None:
-        """Start sending metrics as in a task's process."""
+        """Start sending metrics, as in a task's process."""
         try:
             from airflow.sdk.execution_time.task_runner import stats, stats_utils
         except ImportError:  # Airflow 3.1 does so by itself
@@ -233,7 +233,7 @@ def _settings_of_a_scheduler() -> Iterator[None]:
 
 @contextmanager
 def _signal_handlers_kept() -> Iterator[None]:
-    """Take back the signal handlers that Airflow leaves behind."""
+    """Restore the signal handlers that Airflow replaces."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
     kept = {each: signal.getsignal(each) for each in signals}
     try:

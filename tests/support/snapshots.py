@@ -31,7 +31,7 @@ COLUMNS = pa.schema(
 def put_snapshot(
     folder: Path, day: date, records: Iterable[tuple], columns: pa.Schema = COLUMNS, **members: Any
 ) -> SnapshotReceipt:
-    """Put a snapshot into a folder.
+    """Write a snapshot into a folder.
 
     :param records: the columns but ``snapshot_date``, in their order
     :param members: of the receipt, such as ``status``
@@ -45,7 +45,7 @@ def put_snapshot(
 
 
 def put_table(folder: Path, day: date, snapshot: pa.Table, **members: Any) -> SnapshotReceipt:
-    """Put a snapshot, as a table, into a folder."""
+    """Write a snapshot, given as a table, into a folder."""
     file = folder / f"dt={day}" / "part-00000.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(snapshot, file)
@@ -64,7 +64,7 @@ def put_table(folder: Path, day: date, snapshot: pa.Table, **members: Any) -> Sn
 
 
 def many(count: int, day: date) -> pa.Table:
-    """Make a long snapshot."""
+    """Return a long snapshot."""
     ids = pa.array(np.arange(count))
     nothing = pa.nulls(count)
     days = pa.repeat(pa.scalar(day), count)

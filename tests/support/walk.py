@@ -54,7 +54,7 @@ class Walk:
         self.begin()
 
     def begin(self) -> None:
-        """Put the store back to the start."""
+        """Restore the store as it was at the start."""
         self.store.restore(self.before)
         self.api.unsubscribes = self.case.now
 

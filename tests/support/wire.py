@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Wire:
-    """Sends the same answer to whoever asks, and keeps what it was asked.
+    """Sends the same answer to every request, and keeps the requests.
 
     :param answer: makes the pieces of an answer, head and body
     :param tls: speaks TLS with this certificate

@@ -108,7 +108,7 @@ class TestMidnight:
 
     @pytest.mark.parametrize("late_one_stands", [True, False])
     def test_live_stays(self, lake, lists, late_one_stands, stride):
-        """Whoever is overtaken at whichever step, the live snapshot stands."""
+        """Whichever of the two is overtaken, and at whichever step, the live snapshot stays."""
         for number in count(stride, stride):
             lake.restore({})
             late = {"mailpartner_conn_id": "other", "prepare": tomorrow_morning(), **TERMS}
@@ -153,7 +153,7 @@ def tomorrow_morning():
 
 
 def standing(number, stands, go_on):
-    """Delay the answer to the n-th request."""
+    """Return a fault that holds back the answer to the n-th request."""
     numbers = count(1)
 
     def fault(request):

@@ -1,4 +1,4 @@
-"""Many accounts behind one address, told apart by their keys."""
+"""Many accounts behind one address, which differ by their keys."""
 
 from __future__ import annotations
 

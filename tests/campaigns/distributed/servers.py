@@ -30,13 +30,13 @@ class Server:
         self._log = log
 
     def wait_until(self, ready: Callable[[str], bool]) -> None:
-        """Wait until it is ready, which may be told from what it has printed."""
+        """Wait until it is ready, as what it has printed may show."""
         wait_until(lambda: self._process.poll() is not None or ready(self._log.read_text()))
         if self._process.poll() is not None:
             pytest.fail(f"{self._log.name} ended too early:\n{self._log.read_text()[-4000:]}")
 
     def stop(self) -> None:
-        """Ask it to end, then see to it."""
+        """Terminate it, and kill it when it does not end."""
         self._process.send_signal(signal.SIGINT)  # SIGTERM would have PostgreSQL wait for clients
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)

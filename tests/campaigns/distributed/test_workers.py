@@ -52,7 +52,7 @@ def test_killed_worker(airflow, accounts_api, bucket, capsys):
 
 
 def check(run: Run, airflow: Cluster, api: Accounts, bucket: Bucket) -> None:
-    """Hold what lies in the bucket against the accounts, and look for whatever should not be."""
+    """Compare what lies in the bucket with the accounts, and find nothing else there."""
     assert "success" == run.state
     assert {"success"} == {task["state"] for task in run.tasks}
     assert len(ACCOUNTS) == len(run.landings)
@@ -72,7 +72,7 @@ def check(run: Run, airflow: Cluster, api: Accounts, bucket: Bucket) -> None:
 
 
 def check_account(account: Account, day: str, files: dict[str, bytes]) -> None:
-    """Hold one account's partition and receipt against its list, and take both away."""
+    """Compare one account's partition and receipt with its list, and remove both."""
     folder = f"unsubscribes/account={account.name}"
     partition = files.pop(f"{folder}/dt={day}/part-00000.parquet")
     receipt = json.loads(files.pop(f"{folder}/_receipts/dt={day}.json"))

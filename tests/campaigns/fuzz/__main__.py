@@ -26,7 +26,7 @@ WORDS = [
 
 
 def main(seconds: str) -> int:
-    """Run the fuzzer, and say what it did."""
+    """Run the fuzzer, and print what it did."""
     corpus = FOLDER / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     for seed in seeds():

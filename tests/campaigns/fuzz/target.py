@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["mailpartner_provider"]):
         pieces,
     )
     from tests.support.oracle import LONG_AGO, TODAY, Case, assert_right
-    from tests.support.plain import ZONE_KEYS
+    from tests.support.strategies import ZONE_KEYS
 
 ANSWERS = GOOD_ANSWERS | WRONG_ANSWERS | DAMAGED_ANSWERS | SPLICED_ANSWERS
 CHUNK_SIZES = (10**6, 1, 2, 7, 64)

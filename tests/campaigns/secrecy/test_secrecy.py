@@ -51,7 +51,7 @@ GOOD = json.dumps(listing(PEOPLE)).encode()
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What goes wrong: what the API answers, the connection says, the task is told.
+    """What goes wrong: the API's answer, the connection's fields, the task's arguments.
 
     :param answer: the answer, or a fault of it, to every try
     :param sent: an answer as it goes over the wire
@@ -216,7 +216,7 @@ def written(secret: str) -> set[str]:
 
 
 def found(secrets: list[str], places: dict[str, bytes]) -> list[str]:
-    """List the places in which one of the secrets, or a marked address, can be read."""
+    """Return where one of the secrets, or a marked address, is to be seen."""
     forms = {form.encode() for secret in secrets for form in written(secret)}
     return [
         f"{place}: {text[max(0, at - 100) : at + 100]!r}"
@@ -238,7 +238,7 @@ def shown(error: BaseException) -> Iterator[str]:
 
 @pytest.fixture
 def api(mailpartner_api, monkeypatch):
-    """The API with people who are marked; whoever tries again does so at once."""
+    """The API with marked addresses; a next try comes at once."""
     mailpartner_api.unsubscribes = PEOPLE
     monkeypatch.setattr(retrying, "_backoff", tenacity.wait_none())
     monkeypatch.setattr(download, "MAX_ANSWER_BYTES", 2**23)
@@ -250,7 +250,7 @@ def api(mailpartner_api, monkeypatch):
 
 @pytest.fixture
 def search(database, api, bucket, lake, log, monkeypatch):
-    """Run a task that fails, and search what it logs, raises and publishes."""
+    """A function that runs a task that fails, and searches what it logs, raises and publishes."""
 
     def search(failure: Failure) -> str:
         errors: list[str] = []

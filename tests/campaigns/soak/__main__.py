@@ -218,7 +218,7 @@ def _script(worker: Worker, draw: random.Random, tally: Tally) -> Iterator[Fault
 
 
 def _at_once(fault: Fault) -> Fault:
-    """Return the fault with a ``Retry-After`` of 0, so that the next try does not wait."""
+    """Return the fault, after which the next try comes without a wait."""
 
     def answer(usual: Answer) -> Answer:
         made = fault(usual)
@@ -242,7 +242,7 @@ def _killing(worker: Worker, share: float, seconds: float) -> Fault:
 
 
 def compare(expected: Rows, landed: Rows, tally: Tally) -> None:
-    """Hold a partition against the list that it was landed from."""
+    """Compare a partition with the list that it was landed from."""
     tally.compared += expected.total()
     tally.lost += (expected - landed).total()
     tally.invented += (landed - expected).total()

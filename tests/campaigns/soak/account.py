@@ -27,7 +27,7 @@ class Account:
         self.unsubscribes: list[dict[str, Any]] = []
 
     def live_through(self, day: date) -> None:
-        """Add some opt-outs of a day, remove some, and correct some records."""
+        """Add opt-outs of a day, remove some, and correct some records."""
         draw = self._draw
         joining = draw.randrange(30) if self.unsubscribes else _PEOPLE_AT_FIRST
         staying = [each for each in self.unsubscribes if draw.random() > 0.02]
@@ -39,7 +39,7 @@ class Account:
         self.unsubscribes = corrected + [self._record(day) for _ in range(joining)]
 
     def rows(self) -> Rows:
-        """Return what must be landed of the list: rows, and records in quarantine."""
+        """Return what the list must become by the contract: rows, and records in quarantine."""
         raws = plain(read_plainly(json.dumps(self.unsubscribes)))
         return Counter(
             row_key(*row) if (row := plain_row(raw, PARIS)) else record_key(raw) for raw in raws

@@ -12,7 +12,7 @@ from tests.support.receipts import CHANGES, RECEIPT
 
 
 def put_history(lake: Bucket, snapshots: str, changes: str, today: date, rows: int) -> None:
-    """Put the receipts of a month into two folders; today's snapshot is still to be landed.
+    """Write the receipts of a month into two folders; today's snapshot is still to be landed.
 
     :param rows: what it will hold
     """

@@ -88,7 +88,7 @@ def test_run(page, lake, picture):
 
 
 def test_log(page, account, picture):
-    """The log of the task tells what it did, and not the key."""
+    """The log of the task says what it did, and does not show the key."""
     open_task(page)
 
     log = page.get_by_role("code").filter(has_text="10000 unsubscribes")

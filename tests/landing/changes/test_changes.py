@@ -102,7 +102,7 @@ class TestDuplicates:
         ],
     )
     def test_of_an_id(self, lake, feed, before, now, expected):
-        """All records of an id are compared, each as often as it stands there: an id that is still
+        """All records of an id are compared, each as often as it is there: an id that is still
         listed is never removed, and a changed one is given with all its records."""
         put_snapshot(lake, yesterday(), [*before, DORA])
         put_snapshot(lake, today(), [DORA, *now])

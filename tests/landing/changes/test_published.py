@@ -82,7 +82,7 @@ class TestColumns:
 
 class TestReceipt:
     def test_members(self, lake, feed):
-        """The receipt is flat, tells both snapshots by their digests, and equals the one in the
+        """The receipt is flat, names both snapshots by their digests, and equals the one in the
         destination."""
         before = put_snapshot(lake, yesterday(), [ANNE])
         now = put_snapshot(lake, today(), [BJORN])
@@ -127,7 +127,7 @@ class TestAllOrNothing:
         assert before[partition_name()] == feed.partition().read_bytes()
 
     def test_killed_before_its_receipt(self, lake, feed):
-        """Changes that no receipt has declared are a change, though their file stands there."""
+        """Changes that no receipt has declared are a change, though their file is there."""
         put_snapshot(lake, today(), [ANNE])
         compare(lake, feed)
         feed.receipt_path().unlink()

@@ -43,7 +43,7 @@ class TestWhichSnapshots:
         assert [("added", ANNE)] == changes(feed)
 
     def test_backdated(self, lake, feed):
-        """The changes of a backdated snapshot are not told: the task is skipped, and publishes
+        """The changes of a backdated snapshot are not landed: the task is skipped, and publishes
         nothing."""
         put_snapshot(lake, yesterday(), [ANNE])
         put_snapshot(lake, today(), [BJORN], status="backdated")

@@ -165,7 +165,7 @@ class TestLanding:
         assert not land_created(lake)["changed"]
 
     def test_empty_list_skipped(self, api, lake):
-        """on_empty="skip" leaves what stands there."""
+        """on_empty="skip" leaves the list that is there."""
         land_created(lake)
         before = lake.files()
         api.unsubscribes = []

@@ -57,7 +57,7 @@ class TestMended:
         assert landed.items() <= lake.files().items()
 
     def test_day_that_is_not_in_the_index(self, landed, lake):
-        """A day that stands there and in no index is removed when nobody opted out on it."""
+        """A partition that no index has is removed when nobody opted out on its day."""
         (lake / "dt=2020-01-01").mkdir()
         (lake / "dt=2020-01-01/part-00000.parquet").write_bytes(b"left by a killed landing")
 

@@ -50,7 +50,7 @@ class TestChanges:
         assert_receipts(feed, today())
 
     def test_feed_meanwhile(self, two_days, feed):
-        """Changes that were being told while she was erased are not landed."""
+        """Changes that were being compared while she was erased are not landed."""
 
         class Erasing(LocalFolder):
             def locked(self, raise_if_stopped):

@@ -78,7 +78,7 @@ class TestDaysOfOptOut:
         return lake
 
     def test_gone(self, landed):
-        """Only her day is replaced; index and newest receipts declare what stands there."""
+        """Only her day is replaced; index and newest receipts declare the new files."""
         before = landed.files()
 
         (file,) = erased(landed)

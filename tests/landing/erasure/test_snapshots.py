@@ -36,7 +36,7 @@ class TestSnapshots:
         """Her address leaves every file, and a token takes its place; all other rows stay."""
         before = {day: two_days.rows(day) for day in (yesterday(), today())}
 
-        struck = erased(two_days)
+        replaced = erased(two_days)
 
         assert_gone(two_days)
         for day, stood in before.items():
@@ -47,16 +47,16 @@ class TestSnapshots:
                     assert {**was, "extra_fields": None} == now
                 else:
                     assert was == now
-        assert [1, 2, 1] == [file.records for file in struck]
+        assert [1, 2, 1] == [file.records for file in replaced]
 
     def test_receipts(self, two_days):
         """The receipts declare the new files, and nothing else about them changes."""
         before = {day: two_days.receipt(day) for day in (yesterday(), today())}
 
-        struck = erased(two_days)
+        replaced = erased(two_days)
 
         assert_receipts(two_days, yesterday(), today())
-        for day, file in zip((yesterday(), today()), struck, strict=False):
+        for day, file in zip((yesterday(), today()), replaced, strict=False):
             after = two_days.receipt(day)
             assert before[day]["sha256"] == file.sha256_before
             assert after["sha256"] == file.sha256_after
@@ -66,13 +66,13 @@ class TestSnapshots:
         "note", [f"Ask {ZOE}.", f"https://x.example/?mail={ZOE}&x=1"], ids=["sentence", "link"]
     )
     def test_named_in_a_text(self, api, lake, note):
-        """Whoever else's fields name her lose them, whatever stands around her address."""
+        """Other people whose fields name her lose those fields, whatever is around her address."""
         api.unsubscribes = [{**THREE[0], "note": note}]
         land(lake)
 
-        (struck,) = erased(lake)
+        (replaced,) = erased(lake)
 
-        assert 1 == struck.records
+        assert 1 == replaced.records
         assert_gone(lake)
 
     def test_quarantine(self, two_days):

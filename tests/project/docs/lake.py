@@ -67,7 +67,7 @@ def _before(day: date) -> list[dict[str, Any]]:
 
 
 def _live_through(day: date, api: StandIn, draw: random.Random) -> None:
-    """Add opt-outs, more of them on weekdays; remove a few; add, remove and add Claire."""
+    """Add opt-outs, more of them on weekdays; remove a few; Claire leaves and comes back."""
     count = draw.randint(2, 6) + 5 * (day.weekday() < 5) + 30 * (day == SPIKE)
     seconds = sorted(draw.randrange(6 * 3600, 23 * 3600) for _ in range(count))
     for second in seconds:

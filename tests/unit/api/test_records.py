@@ -13,19 +13,8 @@ from hypothesis import given
 from mailpartner_provider.api.records import Rejected, Unsubscribe, read_record
 from mailpartner_provider.exact_json import parse_json
 from tests.support.days import PARIS
-from tests.support.plain import (
-    EPOCH,
-    RAW_RECORDS,
-    SPACES,
-    STYLES,
-    ZONES,
-    alike,
-    plain,
-    plain_row,
-    read_plainly,
-    rendered,
-    same_row,
-)
+from tests.support.plain import alike, plain, plain_row, read_plainly, same_row
+from tests.support.strategies import EPOCH, RAW_RECORDS, SPACES, STYLES, ZONES, rendered
 
 LONG = "9" * 5000
 

@@ -67,7 +67,7 @@ def by_id(records):
 
 
 def plain_changes(now, before):
-    """Compare once more, in plain code, id by id."""
+    """Return the changes, found id by id in plain Python."""
     now, before = by_id(now), by_id(before)
     for each in now.keys() | before.keys():
         if each not in before:
@@ -87,7 +87,7 @@ class TestAlways:
     @given(PAIRS)
     def test_applied(self, pair):
         """To take all records of these ids out of the previous snapshot, and to put those added
-        and changed in, gives the current one, each record as often as it stands there."""
+        and changed in, gives the current one, each record as often as it is there."""
         now, before = pair
         changes = compare(now, before)
 

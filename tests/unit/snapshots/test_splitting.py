@@ -19,7 +19,7 @@ from mailpartner_provider.schemas import snapshot_schema
 from mailpartner_provider.snapshots import splitting
 from mailpartner_provider.snapshots.splitting import local_days, split_by_day
 from tests.support.days import PARIS, today
-from tests.support.plain import EPOCH
+from tests.support.strategies import EPOCH
 
 UTC = pa.timestamp("us", "UTC")
 ZONES = ["Europe/Paris", "America/Sao_Paulo", "Pacific/Apia", "Asia/Kathmandu", "UTC", "Etc/GMT+12"]
@@ -46,7 +46,7 @@ def staged(folder, instants):
 class TestLocalDays:
     @given(st.lists(st.none() | INSTANTS), st.sampled_from(ZONES))
     def test_any(self, instants, name):
-        """A day is that which Python tells, at any time, in any zone; none where there is none."""
+        """A day is the one that Python finds, at any time, in any zone; of null it is null."""
         zone = ZoneInfo(name)
 
         def day_of(instant):

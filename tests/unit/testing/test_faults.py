@@ -27,7 +27,7 @@ def ask(api, *script, **options):
 
 
 def received(api, *script):
-    """Return the bytes that arrive before the connection ends, and the error that ended it."""
+    """Return the bytes that arrive before the connection ends, and the error with which it ends."""
     body = b""
     with ask(api, *script, stream=True) as answer:
         try:
@@ -111,7 +111,7 @@ class TestAtTheApi:
         [(7, "7"), (datetime(2026, 1, 2, tzinfo=timezone.utc), "Fri, 02 Jan 2026 00:00:00 GMT")],
     )
     def test_retry_after(self, api, when, written):
-        """When to come again is told in seconds or as a date."""
+        """When to try again is given in seconds or as a date."""
         assert written == ask(api, faults.failing(429, when)).headers["Retry-After"]
 
     def test_html_and_empty(self, api):

@@ -77,7 +77,7 @@ class TestDocumentedAnswers:
 
 class TestChanges:
     def test_add(self, api):
-        """Who opts out stands on the list from then on, under a new id."""
+        """A person who opts out is on the list from then on, under a new id."""
         record = api.add("zoe@example.com", "2026-11-23 10:00:00")
 
         assert {"id": 20, "email": "zoe@example.com", "createdAt": "2026-11-23 10:00:00"} == record
@@ -88,7 +88,7 @@ class TestChanges:
         assert datetime.fromisoformat(api.add("zoe@example.com")["createdAt"]).microsecond == 0
 
     def test_remove(self, api):
-        """Who is removed stands there no more."""
+        """A removed person is no longer on the list."""
         api.remove(19)
 
         assert [] == ask(api).json()["data"]
@@ -135,7 +135,7 @@ class TestChanges:
 def test_any_size():
     """A long list is sent without ever being held."""
     first, last = map(datetime.fromisoformat, ("2015-01-01", "2026-01-01"))
-    with StandIn(MadeUpList(100_000, first=first, last=last)) as api:
+    with StandIn(MadeUpList(60_000, first=first, last=last)) as api:
         tracemalloc.start()
         url, key = f"{api.url}/unsubscribe/list", {"apiKey": api.key}
         with requests.get(url, key, stream=True, timeout=PATIENCE_SECONDS) as answer:
@@ -143,7 +143,7 @@ def test_any_size():
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
-    assert size > 8_000_000
+    assert size > 4_800_000
     assert peak < size / 4
 
 

@@ -40,7 +40,7 @@ class TestChart:
         assert (10, 30) == (chart.low, chart.high)
 
     def test_bars(self):
-        """Who was added stands on the line, who was removed hangs from it, at the same scale."""
+        """Those added are a bar above the line, those removed a bar below it, at the same scale."""
         compared = [
             landing(0, 9, net=-2, added=1, removed=3),
             landing(1, 11, net=1, added=1, removed=0),

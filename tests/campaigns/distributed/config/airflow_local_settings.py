@@ -9,7 +9,7 @@ from airflow.timetables.simple import NullTimetable
 
 
 def dag_policy(dag: Any) -> None:
-    """Take a DAG's schedule away; Airflow calls this for each DAG."""
+    """Remove a DAG's schedule; Airflow calls this for each DAG."""
     dag.timetable = NullTimetable()
 
 
