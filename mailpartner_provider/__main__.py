@@ -52,16 +52,16 @@ def _erase(destination: str, emails: list[str], conn_id: str | None) -> dict[str
     from mailpartner_provider.hooks.storage import open_destination
     from mailpartner_provider.privacy.erasure import erase
 
-    hmac_key = MailPartnerHook(conn_id).email_hmac_key() if conn_id else None
+    keys = [MailPartnerHook(conn_id).email_hmac_key()] if conn_id else []
     opened, erased_at = open_destination(destination), datetime.now(timezone.utc)
     if not (opened.list_folder(RECEIPTS) or opened.list_files(PARTITION_PREFIX)):
         raise WrongArgument(f"nothing has been landed in {opened.uri('')}")
-    replaced = erase(opened, emails, hmac_key, erased_at)
+    report = erase(opened, emails, keys, erased_at)
     return {
         "destination": opened.uri(""),
         "people": len(emails),
         "erased_at": erased_at.isoformat(timespec="seconds"),
-        "files": [file._asdict() for file in replaced],
+        "files": [file._asdict() for file in report.files],
     }
 
 
