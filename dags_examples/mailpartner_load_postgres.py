@@ -2,11 +2,14 @@
 
 Triggered by ``mailpartner_daily_s3``. Uses the connections ``postgres_default`` for the database
 and ``aws_default`` for the bucket. The rows are sent in bulk, from Arrow by a binary COPY.
+PostgreSQL has no text with a NUL in it: such a row is loaded into ``unsubscribes_rejected``, its
+e-mail as bytes, and counted in the log.
 Needs ``pip install apache-airflow-providers-postgres adbc-driver-postgresql``.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 from typing import Any
@@ -22,9 +25,15 @@ CREATE TABLE IF NOT EXISTS unsubscribes (
     extra_fields TEXT
 )
 """
+REJECTED = TABLE.replace("unsubscribes", "unsubscribes_rejected").replace(
+    "email TEXT", "email BYTEA"
+)
 INDEX = "CREATE INDEX IF NOT EXISTS unsubscribes_by_day ON unsubscribes (snapshot_date)"
 DELETE = "DELETE FROM unsubscribes WHERE snapshot_date = $1::date"
+DELETE_REJECTED = DELETE.replace("unsubscribes", "unsubscribes_rejected")
 COUNT = "SELECT count(*) FROM unsubscribes WHERE snapshot_date = $1::date"
+
+log = logging.getLogger(__name__)
 
 with DAG(
     dag_id="mailpartner_load_postgres",
@@ -51,6 +60,8 @@ with DAG(
     @task
     def load(receipt: dict[str, Any]) -> None:
         """Replace the day in one transaction, or leave it as it was."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.dataset as ds
         from adbc_driver_postgresql import dbapi
 
@@ -58,13 +69,27 @@ with DAG(
         snapshot = ds.dataset(path.path, filesystem=path.fs)
         database = BaseHook.get_connection("postgres_default").get_uri()
         day = [receipt["snapshot_date"]]
+        has_nul = pc.match_substring(ds.field("email"), "\x00")
         with dbapi.connect(database) as connection, connection.cursor() as cursor:
             cursor.execute(TABLE)
+            cursor.execute(REJECTED)
             cursor.execute(INDEX)
             cursor.execute(DELETE, day)
-            cursor.adbc_ingest("unsubscribes", snapshot.scanner().to_reader(), mode="append")
+            cursor.execute(DELETE_REJECTED, day)
+            loadable = snapshot.scanner(filter=~has_nul).to_reader()
+            cursor.adbc_ingest("unsubscribes", loadable, mode="append")
             cursor.execute(COUNT, day)
             (rows,) = cursor.fetchone()
+            if rows < receipt["rows"] and (rejected := snapshot.to_table(filter=has_nul)):
+                emails = rejected.column("email").cast(pa.binary())
+                rejected = rejected.set_column(1, "email", emails)
+                cursor.adbc_ingest("unsubscribes_rejected", rejected, mode="append")
+                log.warning(
+                    "%d of %d rows have an e-mail with a NUL, and are in unsubscribes_rejected",
+                    len(rejected),
+                    receipt["rows"],
+                )
+                rows += len(rejected)
             if rows != receipt["rows"]:
                 raise ValueError(f"{rows} rows were loaded, but the receipt says {receipt['rows']}")
             connection.commit()

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 _WORD = re.compile(r"(?:\"[^\"]*\"(?=@)|[^\s<>\"'(),;:]|(?<=\w)'(?=\w))+")
 # An at sign: plain, in URLs (also nested ones), HTML and JSON, and in East Asian widths.
 _AT = re.compile(r"@|%(?:25)*40|&#(?:64|x40);?|&commat;?|\\u0040|[\ufe6b\uff20]", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@\w+(?:[.-]+\w+)*")
+_ADDRESS = re.compile(r"(?<![\w.+-])(?<!\w')[\w.+-]+@\w+(?:[.-]+\w+)*")
 _AROUND = f"{string.punctuation}…«»“”‘’"
 
 
@@ -22,12 +22,31 @@ def masked(text: str) -> str:
 
 def addresses(text: str) -> list[str]:
     """List what may be an address in a text, as written and without surrounding punctuation."""
-    plain = _AT.sub("@", unquote(text))
+    plain = with_plain_ats(text)
     if "@" not in plain:
         return []
-    words = [word for word in _WORD.findall(f"{text} {plain}") if _AT.search(word)]
-    found = [*words, *_ADDRESS.findall(plain)]
-    return [*found, *(each.strip(_AROUND) for each in found)]
+    found = [*address_words(f"{text} {plain}"), *inner_addresses(plain)]
+    return [*found, *map(without_punctuation, found)]
+
+
+def with_plain_ats(text: str) -> str:
+    """Replace the forms of an at sign, as URLs, HTML and JSON write it, by the plain one."""
+    return _AT.sub("@", unquote(text))
+
+
+def address_words(text: str) -> list[str]:
+    """List the words with an at sign, as written."""
+    return [word for word in _WORD.findall(text) if _AT.search(word)]
+
+
+def inner_addresses(text: str) -> list[str]:
+    """List the addresses of the usual form in a text, whatever stands around them."""
+    return _ADDRESS.findall(text)
+
+
+def without_punctuation(word: str) -> str:
+    """Strip the punctuation around a word."""
+    return word.strip(_AROUND)
 
 
 def without_addresses(text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -51,6 +53,16 @@ def other_api(api, monkeypatch):
         connect(monkeypatch, api, extra={"renamed_from": "other"})
         connect(monkeypatch, other, conn_id="other", extra={"renamed_from": "mailpartner_default"})
         yield other
+
+
+@pytest.fixture
+def public():
+    """A folder that every user may enter, and write."""
+    folder = Path(tempfile.mkdtemp(prefix="mailpartner-tests-"))
+    folder.chmod(0o777)
+    yield folder
+    folder.chmod(0o777)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

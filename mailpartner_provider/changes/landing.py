@@ -24,7 +24,6 @@ from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest, naming_path
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.privacy.erasure_list import read_erasure_list
-from mailpartner_provider.privacy.hashing import row_hashes
 from mailpartner_provider.schemas import changes_schema
 
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
@@ -58,7 +57,7 @@ def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesRece
         columns = [name for name in snapshot_schema.names if name != "snapshot_date"]
         found = comparison.changes(files, columns, scratch)
         if erased.hashes:
-            found = (erased.redact(batch, row_hashes(batch))[0] for batch in found)
+            found = (erased.redact(batch).rows for batch in found)
         file = scratch / "part.parquet"
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
         _check_counts(counts, pair, request.max_removed)

@@ -20,8 +20,8 @@ from mailpartner_provider.lake.locks import NoLocks, is_open, open_lock, try_loc
 
 log = logging.getLogger(__name__)
 
-_PREFIX = ".mailpartner-landing-"
-_NAME = re.compile(rf"{re.escape(_PREFIX)}(?P<pid>\d+)-(?P<host>.+)-[a-z0-9_]{{8}}")
+SCRATCH_PREFIX = ".mailpartner-landing-"
+_NAME = re.compile(rf"{re.escape(SCRATCH_PREFIX)}(?P<pid>\d+)-(?P<host>.+)-[a-z0-9_]{{8}}")
 _LOCK = ".lock"
 _OLD = 7 * 24 * 3600.0  # seconds; a host that is gone cannot be asked whether it is at work
 
@@ -90,7 +90,7 @@ def flush_folder(folder: Path) -> None:
 def _make_locked(parent: Path) -> tuple[Path, int]:
     """Make a folder and lock it; in between, another landing may remove it as abandoned."""
     while True:
-        prefix = f"{_PREFIX}{os.getpid()}-{_host()}-"
+        prefix = f"{SCRATCH_PREFIX}{os.getpid()}-{_host()}-"
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with suppress(FileNotFoundError):
             lock = open_lock(folder / _LOCK)
@@ -104,7 +104,7 @@ def _make_locked(parent: Path) -> tuple[Path, int]:
 def _remove_abandoned(parent: Path) -> None:
     """Remove the folders of killed landings."""
     with os.scandir(parent) as entries:
-        found = [Path(entry) for entry in entries if entry.name.startswith(_PREFIX)]
+        found = [Path(entry) for entry in entries if entry.name.startswith(SCRATCH_PREFIX)]
     for folder in found:
         try:
             claimed = _claim(folder)
@@ -134,7 +134,7 @@ def _claim(folder: Path) -> Path | None:
             return None
     else:
         # Its landing may lock it once this lock is released, and looks for its name then.
-        name_of_claimed = f"{_PREFIX}{os.getpid()}-{_host()}-{secrets.token_hex(4)}"
+        name_of_claimed = f"{SCRATCH_PREFIX}{os.getpid()}-{_host()}-{secrets.token_hex(4)}"
         folder = folder.rename(folder.with_name(name_of_claimed))
     finally:
         os.close(lock)

@@ -3,74 +3,163 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mailpartner_provider.errors import BadData
-from mailpartner_provider.exact_json import parse_json, texts
+from mailpartner_provider.exact_json import parse_json
 from mailpartner_provider.lake.names import ERASED
 from mailpartner_provider.lake.storage import Readable
-from mailpartner_provider.masking import addresses
-from mailpartner_provider.privacy.hashing import sha256_hashes
+from mailpartner_provider.privacy.arrays import booleans, mask
+from mailpartner_provider.privacy.fingerprints import (
+    doubtful_rows,
+    fingerprint,
+    valid_fingerprint,
+)
+from mailpartner_provider.privacy.hashing import HMAC, EmailMode, hash_column
+from mailpartner_provider.privacy.matching import (
+    find_people,
+    redact_email,
+    redacted_people,
+    sha256_of,
+)
+from mailpartner_provider.privacy.normal_form import spellings
 
-#: Precedes the SHA-256 of an erased person's address in the column ``email``.
-HASH_PREFIX = "sha256:"
+
+class Redacted(NamedTuple):
+    """Rows without erased people, the number of rows changed, and the hashes of who was found.
+
+    Found is also who had been redacted before, or landed as a hash.
+    """
+
+    rows: pa.RecordBatch
+    changed: int
+    found: set[str]
+
+
+class _Found(NamedTuple):
+    """Which rows are an erased person's, the new texts of ``email`` by row, and the hashes."""
+
+    is_erased: pa.Array
+    emails: dict[int, str]
+    hashes: set[str]
 
 
 @dataclass(frozen=True)
 class ErasureList:
-    """The hashes of the addresses of erased people, each with the instant of the erasure."""
+    """The hashes of the addresses of erased people, each with the instant of the erasure.
 
-    hashes: dict[str, str]
+    ``fingerprints`` has the hashes that were listed together with their fingerprint, or with None
+    where an address is not plain; older versions listed none.
+    """
 
-    def redact(self, rows: pa.RecordBatch, hashes: Sequence[str]) -> tuple[pa.RecordBatch, int]:
-        """Redact erased people from rows; return the rows, and how many of them changed.
+    hashes: dict[str, str] = field(default_factory=dict)
+    fingerprints: dict[str, int | None] = field(default_factory=dict)
 
-        In the column ``email``, the hash replaces the address. ``extra_fields`` that are an erased
+    def adding(
+        self, emails: Iterable[str], hmac_keys: Sequence[bytes], erased_at: str
+    ) -> ErasureList:
+        """Return the list with more people; who is listed already keeps the instant."""
+        people = [hashes_of(email, hmac_keys) for email in emails]
+        new = {hashed: each for person in people for hashed, each in person.items()}
+        return ErasureList(dict.fromkeys(new, erased_at) | self.hashes, self.fingerprints | new)
+
+    def redact(
+        self, rows: pa.RecordBatch, emails: pa.Array | None = None, ids: pa.Array | None = None
+    ) -> Redacted:
+        """Redact erased people from rows.
+
+        In the column ``email``, a hash replaces the address. ``extra_fields`` that are an erased
         person's, or name one, become null.
 
-        :param hashes: the hash of each row's address
+        :param emails: the addresses of the rows, where they are no longer in the column ``email``
+        :param ids: the ids of erased people whose hashes cannot be recognised
         :raises RecursionError: an ``extra_fields`` is nested too deeply
         """
-        has_email = "email" in rows.schema.names
-        is_erased = [each in self.hashes for each in hashes]
-        clears = [
-            text is not None and (erased or self.find(parse_json(text)) is not None)
-            for erased, text in zip(is_erased, rows.column("extra_fields").to_pylist(), strict=True)
-        ]
-        changed = sum(
-            clear or (erased and has_email) for clear, erased in zip(clears, is_erased, strict=True)
-        )
-        if not changed:
-            return rows, 0
+        is_erased, new_emails, found = self._find(rows, emails)
+        if ids is not None:
+            is_erased = pc.or_(is_erased, pc.is_in(rows.column("id"), ids))
+        extra = rows.column("extra_fields")
+        names_somebody, named = self._find_in_json(extra)
+        clears = pc.and_(pc.or_(is_erased, names_somebody), extra.is_valid())
         columns = dict(zip(rows.schema.names, rows.columns, strict=True))
-        columns["extra_fields"] = pc.if_else(pa.array(clears), None, columns["extra_fields"])
-        if has_email:
-            redacted = pa.array([f"{HASH_PREFIX}{each}" for each in hashes])
-            columns["email"] = pc.if_else(pa.array(is_erased), redacted, columns["email"])
-        return pa.RecordBatch.from_arrays(list(columns.values()), schema=rows.schema), changed
+        changes = clears
+        if new_emails and "email" in columns:
+            is_new = mask(len(extra), new_emails)
+            texts = pa.array(list(new_emails.values()), columns["email"].type)
+            columns["email"] = pc.replace_with_mask(columns["email"], is_new, texts)
+            changes = pc.or_(clears, is_new)
+        changed: int = pc.sum(changes).as_py() or 0
+        if changed:
+            columns["extra_fields"] = pc.if_else(clears, None, extra)
+            rows = pa.RecordBatch.from_arrays(list(columns.values()), schema=rows.schema)
+        return Redacted(rows, changed, found | named)
 
     def redact_record(self, raw: Any) -> Any:
         """Return a raw record, or only the hash of the erased person whom it names."""
-        found = self.find(raw) if self.hashes else None
+        found = next(find_people(raw, self.hashes), None) if self.hashes else None
         return raw if found is None else {"erased": found}
-
-    def find(self, value: Any) -> str | None:
-        """Return the hash of an erased person named in a JSON value, by address or by hash."""
-        for text in texts(value):
-            for candidate in (text, *sha256_hashes([text, *addresses(text)])):
-                if candidate in self.hashes:
-                    return candidate
-        return None
 
     def to_lines(self) -> str:
         """Return the text of the list's file, one line of JSON for each hash."""
-        lines = [{"token": each, "erased_at": at} for each, at in self.hashes.items()]
+        lines = (
+            {"token": each, "erased_at": at}
+            | ({"fingerprint": self.fingerprints[each]} if each in self.fingerprints else {})
+            for each, at in self.hashes.items()
+        )
         return "".join(json.dumps(line) + "\n" for line in lines)
+
+    def _find(self, rows: pa.RecordBatch, emails: pa.Array | None) -> _Found:
+        """Find the rows of erased people by address; by hash, where a hash was landed."""
+        if emails is None and "email" in rows.schema.names:
+            emails = rows.column("email")
+        if emails is not None:
+            texts = emails.cast(pa.string())
+            return self._find_emails(texts.fill_null("") if texts.null_count else texts)
+        column = hash_column(rows)
+        if column is None:
+            return _Found(mask(rows.num_rows, {}), {}, set())
+        is_erased = pc.is_in(column, pa.array(list(self.hashes), pa.string()).cast(column.type))
+        return _Found(is_erased, {}, set(column.filter(is_erased).to_pylist()))
+
+    def _find_emails(self, emails: pa.Array) -> _Found:
+        new, found = {}, set()
+        doubtful = doubtful_rows(emails, self._known_fingerprints())
+        for row, email in zip(doubtful.to_pylist(), emails.take(doubtful).to_pylist(), strict=True):
+            if redacted := redact_email(email, self.hashes):
+                new[row], hashes = redacted
+                found |= hashes
+            found |= self.hashes.keys() & redacted_people(email)
+        return _Found(mask(len(emails), new), new, found)
+
+    def _find_in_json(self, extra: pa.Array) -> tuple[pa.Array, set[str]]:
+        """Return which JSON texts name an erased person, and the hashes of these people."""
+        encoded = extra.dictionary_encode(null_encoding="encode")
+        people = [
+            set(find_people(parse_json(text), self.hashes)) if text else set[str]()
+            for text in encoded.dictionary.to_pylist()
+        ]
+        names_somebody = booleans(map(bool, people)).take(encoded.indices)
+        return names_somebody, set().union(*people)
+
+    def _known_fingerprints(self) -> set[int] | None:
+        """Return the fingerprints of all plain addresses; None if some are not known."""
+        if not self.hashes.keys() <= self.fingerprints.keys():
+            return None
+        return {each for each in self.fingerprints.values() if each is not None}
+
+
+def hashes_of(email: str, hmac_keys: Sequence[bytes]) -> dict[str, int | None]:
+    """Return the hashes by which a person is recognised, each with a fingerprint or None."""
+    texts = spellings(email)
+    hashes: dict[str, int | None] = {sha256_of(text): fingerprint(text) for text in texts}
+    for key in hmac_keys:
+        hashes |= dict.fromkeys(EmailMode(HMAC, key).hashes(texts))
+    return hashes
 
 
 def read_erasure_list(destination: Readable) -> ErasureList:
@@ -81,7 +170,11 @@ def read_erasure_list(destination: Readable) -> ErasureList:
     content = destination.read(ERASED)
     try:
         lines = [json.loads(line) for line in (content.data if content else b"").splitlines()]
-        return ErasureList({line["token"]: line["erased_at"] for line in lines})
+        listed = [line for line in lines if "fingerprint" in line]
+        return ErasureList(
+            {line["token"]: line["erased_at"] for line in lines},
+            {line["token"]: valid_fingerprint(line["fingerprint"]) for line in listed},
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BadData(
             f"{destination.uri(ERASED)} is damaged: restore it, or delete it and erase everybody "

@@ -94,21 +94,10 @@ class EmailMode:
         return None
 
 
-def sha256_hashes(emails: Iterable[str]) -> list[str]:
-    """Return the SHA-256 of each address, as ``email_mode="sha256"`` lands it."""
-    return EmailMode(SHA256).hashes(map(utf8_text, emails))
-
-
-def row_hashes(batch: pa.RecordBatch) -> list[str]:
-    """Return the hash of each landed row's address; empty texts where addresses were dropped."""
-    names = batch.schema.names
-    if "email" in names:
-        return sha256_hashes(batch.column("email").to_pylist())
-    for mode in (SHA256, HMAC):
-        if (column := EmailMode(mode).column) in names:
-            hashes: list[str] = batch.column(column).to_pylist()
-            return hashes
-    return [""] * batch.num_rows
+def hash_column(rows: pa.RecordBatch) -> pa.Array | None:
+    """Return the column with the hashes of landed rows; None if there is no such column."""
+    columns = (EmailMode(mode).column for mode in (SHA256, HMAC))
+    return next((rows.column(name) for name in columns if name in rows.schema.names), None)
 
 
 def _masked(value: Any) -> Any:

@@ -24,7 +24,7 @@ from mailpartner_provider.lake.parquet import in_row_groups, with_day, write_row
 from mailpartner_provider.lake.scratch import naming_path
 from mailpartner_provider.masking import masked
 from mailpartner_provider.privacy.erasure_list import ErasureList
-from mailpartner_provider.privacy.hashing import EmailMode, sha256_hashes
+from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import RECORD, record_schema, snapshot_schema
 
 #: Of unknown fields, in a receipt.
@@ -167,7 +167,7 @@ def _protected(batch: pa.RecordBatch, email_mode: EmailMode, erased: ErasureList
     try:
         rows = email_mode.apply(batch)
         if erased.hashes:
-            rows, _ = erased.redact(rows, sha256_hashes(batch.column("email").to_pylist()))
+            rows = erased.redact(rows, emails=batch.column("email")).rows
         return rows
     except RecursionError:
         pass  # the error would carry the record along

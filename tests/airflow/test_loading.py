@@ -88,7 +88,7 @@ def postgres_server():
 @pytest.fixture
 def postgres(postgres_server, bucket, monkeypatch) -> Warehouse:
     monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(postgres_server.connection))
-    postgres_server.query("DROP TABLE IF EXISTS unsubscribes")
+    postgres_server.query("DROP TABLE IF EXISTS unsubscribes, unsubscribes_rejected")
     example = "mailpartner_load_postgres"
     return Warehouse(example, S3, partial(load_day, example), postgres_server.query)
 
@@ -196,6 +196,33 @@ class TestLoad:
                 warehouse.load({**receipt, member: HOSTILE[member]})
 
         assert rows_of(today()) == warehouse.rows
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("again", range(1, 3))
+def test_nul(api, postgres_of_folder, caplog, again):
+    """PostgreSQL has no text with a NUL in it: the others are loaded, and such a row is counted and
+    put aside with all that it has, however often the day is loaded."""
+    api.unsubscribes = [
+        *THREE,
+        {"id": 7, "email": "zoe\x00@example.com", "createdAt": None, "n": 1},
+    ]
+    receipt = land(postgres_of_folder.lake)
+
+    for _ in range(again):
+        postgres_of_folder.load(receipt)
+
+    assert rows_of(today()) == postgres_of_folder.rows
+    assert [(7, b"zoe\x00@example.com", None, today(), '{"n":1}')] == postgres_of_folder.query(
+        "SELECT * FROM unsubscribes_rejected"
+    )
+    assert "1 of 4 rows have an e-mail with a NUL" in caplog.text
+    assert "zoe" not in caplog.text
+
+    api.unsubscribes = THREE
+    postgres_of_folder.load(land(postgres_of_folder.lake))
+
+    assert [] == postgres_of_folder.query("SELECT * FROM unsubscribes_rejected")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ THIRD_PARTIES = {
     "fsspec": {"lake.objects"},
     "s3fs": {"lake.s3", "lake.s3_requests"},
     "botocore": {"lake.s3_requests"},
+    "numpy": {"privacy.arrays", "privacy.fingerprints"},
     "fastapi": {"ui.plugin"},
     "jinja2": {"ui.page"},
     "pytest": {"testing.plugin"},

@@ -221,7 +221,7 @@ def test_read_with_pandas(two_days):
     """pandas reads one day."""
     names: dict = {}
 
-    exec(in_days_of(block("python", "pd.read_parquet")), names)
+    exec(in_days_of(block("python", "today = pd.read_parquet")), names)
 
     assert [row["id"] for row in THREE] == names["today"]["id"].tolist()
 

@@ -30,10 +30,10 @@ class TestS3:
         place = f"unsubscribes/dt={today()}/part-00000.parquet"
         bucket.fault = refusing(f"PUT /lake/{place}")
         with pytest.raises(OSError, match="Access Denied"):
-            erase(open_destination(self.lake), [ZOE], None, NOW)
+            erase(open_destination(self.lake), [ZOE], [], NOW)
         bucket.fault = Request.answer
 
-        (replaced,) = erase(open_destination(self.lake), [ZOE], None, NOW)
+        (struck,) = erase(open_destination(self.lake), [ZOE], [], NOW).files
 
         assert f"s3://lake/{place}" == replaced.uri
         for day in (yesterday(), today()):

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
-import shutil
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,22 +15,12 @@ from tests.support.bucket import Request, first, throttling
 from tests.support.days import today
 from tests.support.lake import Lake, partition_name, quarantine_name, receipt_name
 from tests.support.landing import land, operator
-
-NOBODY = 65534
+from tests.support.users import ordinary_user
 
 IMPATIENT = "s3://impatient@lake/unsubscribes"
 
 
 class TestDisk:
-    @pytest.fixture
-    def public(self):
-        """A folder that every user may enter, and write."""
-        folder = Path(tempfile.mkdtemp(prefix="mailpartner-tests-"))
-        folder.chmod(0o777)
-        yield folder
-        folder.chmod(0o777)
-        shutil.rmtree(folder)
-
     def test_full_before_the_receipt(self, api, lake):
         """A disk without room for the receipt leaves the old partition, and is named."""
         land(lake)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from mailpartner_provider.lake.local import LocalFolder
-from mailpartner_provider.privacy.erasure import erase
+from mailpartner_provider.privacy.erasure import Report, erase
 from tests.support.api import THREE
 from tests.support.lake import Lake
 
@@ -18,15 +19,25 @@ ZOE = "Zoe@Example.com"
 TOKEN = hashlib.sha256(b"zoe@example.com").hexdigest()
 NAMED = f"sha256:{TOKEN}"
 KEY = "clé secrète"
+#: What is typed to erase Zoe and Anne.
+PEOPLE = f"{ZOE}\n\n  anne@example.com \n".encode()
 NOW = datetime(2026, 11, 24, 6, 30, tzinfo=timezone.utc)
 NINE = [*THREE, {"id": 9, "email": ZOE, "createdAt": "2020-02-02 02:02:02", "name": "Zoe"}]
 
 
 def erased(destination: Lake | LocalFolder, *emails: str, key: str | None = None) -> list[Any]:
     """Erase Zoe, or others; return what was replaced."""
+    return report_of(destination, *emails, keys=[key] if key else []).files
+
+
+def report_of(
+    destination: Lake | LocalFolder, *emails: str, keys: Sequence[str] = (), dry_run: bool = False
+) -> Report:
+    """Erase Zoe, or others; return the report."""
     if isinstance(destination, Lake):
         destination = LocalFolder(destination.folder)
-    return erase(destination, emails or [" zoe@EXAMPLE.com"], key and key.encode(), NOW)
+    people, encoded = emails or [" zoe@EXAMPLE.com"], [key.encode() for key in keys]
+    return erase(destination, people, encoded, NOW, dry_run=dry_run)
 
 
 def emails(lake: Lake, day: date | None = None) -> dict[int, str]:

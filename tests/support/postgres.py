@@ -7,11 +7,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
 import pytest
 
 #: Debian keeps the server's programs out of the way.
@@ -50,15 +53,25 @@ class Postgres:
         place = {"host": "127.0.0.1", "port": self.port, "schema": "postgres"}
         return {"conn_type": "postgres", "login": LOGIN, "password": PASSWORD, **place}
 
+    def ingest(self, name: str, rows: pa.Table) -> None:
+        """Create a table with these rows."""
+        with self._cursor() as cursor:
+            cursor.adbc_ingest(name, rows, mode="create")
+
     def query(self, text: str) -> list[tuple]:
-        """Execute a statement; return the rows."""
+        """Run a statement; return its rows."""
+        with self._cursor() as cursor:
+            cursor.execute(text)
+            return cursor.fetchall()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
         from adbc_driver_postgresql import dbapi
 
         password = quote(PASSWORD, safe="")
         place = f"postgresql://{LOGIN}:{password}@127.0.0.1:{self.port}/postgres"
         with dbapi.connect(place, autocommit=True) as connection, connection.cursor() as cursor:
-            cursor.execute(text)
-            return cursor.fetchall()
+            yield cursor
 
     def _start(self) -> None:
         password = self._folder / "password"

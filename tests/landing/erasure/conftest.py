@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
+from mailpartner_provider.__main__ import main
 from tests.support.days import yesterday
-from tests.support.erasing import NINE, ZOE
+from tests.support.erasing import NINE, PEOPLE, ZOE
 from tests.support.landing import land
 
 
@@ -23,3 +27,19 @@ def two_days(api, lake):
     ]
     land(lake, max_rejected=2)
     return lake
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run the command in this process; return its exit code, output and errors."""
+
+    def run(*arguments, people=PEOPLE):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(people)))
+        capfd.readouterr()
+        try:
+            code = main(["erase", *map(str, arguments)])
+        except SystemExit as end:  # argparse's way to refuse
+            code = end.code
+        return (code, *capfd.readouterr())
+
+    return run

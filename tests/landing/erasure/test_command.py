@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import subprocess
 import sys
 
-import pytest
-
-from mailpartner_provider.__main__ import main
 from tests.support.api import connect
 from tests.support.changes import compare
 from tests.support.erasing import (
     KEY,
     NINE,
+    PEOPLE,
     ZOE,
     assert_gone,
 )
 from tests.support.landing import land
-
-PEOPLE = f"{ZOE}\n\n  anne@example.com \n".encode()
 
 
 class TestCommand:
@@ -41,21 +36,6 @@ class TestCommand:
         assert_gone(feed)
         for secret in ("zoe", "anne"):
             assert secret not in (done.stdout + done.stderr).decode().lower()
-
-    @pytest.fixture
-    def run(self, monkeypatch, capfd):
-        """Run the command in this process; return its exit code, output and errors."""
-
-        def run(*arguments, people=PEOPLE):
-            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(people)))
-            capfd.readouterr()
-            try:
-                code = main(["erase", *map(str, arguments)])
-            except SystemExit as end:  # argparse's way to refuse
-                code = end.code
-            return (code, *capfd.readouterr())
-
-        return run
 
     def test_key(self, api, lake, monkeypatch, run):
         """The connection that has the key of hashed addresses is named by argument."""

@@ -133,7 +133,7 @@ class TestSnapshots:
         erased(two_days)
         later = NOW + timedelta(days=1)
 
-        erase(LocalFolder(two_days.folder), [ZOE, "anne@example.com"], None, later)
+        erase(LocalFolder(two_days.folder), [ZOE, "anne@example.com"], [], later)
 
         lines = map(json.loads, (two_days / "_erased.jsonl").read_text().splitlines())
         at = {line["token"]: line["erased_at"] for line in lines}

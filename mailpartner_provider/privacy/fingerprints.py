@@ -1,0 +1,115 @@
+"""Fingerprints of addresses: 16 bits by which many rows are told at once to be nobody erased.
+
+A SHA-256 can only be computed row by row. So the list of erased people holds, beside the hash of a
+plain address, this much of a checksum of it, which costs next to nothing for a whole column. It
+narrows down who the person may be far less than the hash confirms it.
+
+Plain is an address of ASCII letters, digits and ``.+-_@``, between a letter or digit at both ends,
+of eight characters or more: almost every address. Whatever else stands in a column is in doubt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mailpartner_provider.privacy.arrays import indices
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PLAIN = re.compile("[A-Za-z0-9][A-Za-z0-9.+_@-]{6,}[A-Za-z0-9]")
+_WORD_BYTES = 8
+_CASE = 0x2020_2020_2020_2020  # the bit that tells small letters from capitals
+_FACTORS = (0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F, 0x1656_67B1_9E37_79F9)
+_BITS = 16
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text is plain, so that nothing but the whole of it can be an address."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def fingerprint(text: str) -> int | None:
+    """Return the fingerprint of a plain text, in whatever case; None for any other text."""
+    if not is_plain(text):
+        return None
+    data = text.encode("ascii")
+    middle = (len(data) - _WORD_BYTES) // 2
+    words = (data[at : at + _WORD_BYTES] for at in (0, middle))
+    values = [*(int.from_bytes(word, "little") | _CASE for word in words), len(data)]
+    mixed = sum(value * factor for value, factor in zip(values, _FACTORS, strict=True))
+    return mixed % 2**64 >> (64 - _BITS)
+
+
+def valid_fingerprint(value: Any) -> int | None:
+    """Return a fingerprint as it was read from a list of erased people.
+
+    :raises ValueError: it is none
+    """
+    if value is None or (type(value) is int and 0 <= value < 2**_BITS):
+        return value
+    raise ValueError("not a fingerprint")
+
+
+def doubtful_rows(column: pa.Array, fingerprints: Iterable[int] | None) -> pa.Array:
+    """Return the indices of the texts that are not plain, or have one of these fingerprints.
+
+    :param column: texts, none of them null
+    :param fingerprints: None when they are not known, so that every text is in doubt
+    """
+    import numpy as np
+
+    if fingerprints is None or not len(column):
+        return indices(np.arange(len(column)))
+    offsets, data = _buffers(column)
+    begin, end = offsets[:-1], offsets[1:]
+    length = end - begin
+    is_odd = length < _WORD_BYTES
+    odd_bytes = np.flatnonzero(_is_odd_byte()[data])
+    is_odd[np.searchsorted(end, odd_bytes, side="right")] = True
+    long = np.flatnonzero(~is_odd)
+    begin, end, length = begin[long], end[long], length[long]
+    is_alphanumeric = _is_alphanumeric()
+    is_doubtful = ~(is_alphanumeric[data[begin]] & is_alphanumeric[data[end - 1]])
+    if len(long):
+        words = np.ndarray((len(data) - _WORD_BYTES + 1,), "<u8", data, strides=(1,))
+        middle = begin + (length - _WORD_BYTES) // 2
+        mixed = length.astype("u8") * np.uint64(_FACTORS[2])
+        for at, factor in zip((begin, middle), _FACTORS, strict=False):
+            mixed += (words[at] | np.uint64(_CASE)) * np.uint64(factor)
+        is_known = np.zeros(2**_BITS, bool)
+        is_known[list(fingerprints)] = True
+        is_doubtful |= is_known[mixed >> np.uint64(64 - _BITS)]
+    is_odd[long] = is_doubtful
+    return indices(np.flatnonzero(is_odd))
+
+
+def _buffers(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Return the offsets of the texts, one more than there are texts, and their bytes."""
+    import numpy as np
+
+    _, buffer, data = column.buffers()
+    offsets = np.frombuffer(buffer, np.int32)[column.offset :][: len(column) + 1]
+    used = np.frombuffer(data or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return offsets - offsets[0], used
+
+
+def _is_alphanumeric() -> NDArray[np.bool_]:
+    return _table(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+
+
+def _is_odd_byte() -> NDArray[np.bool_]:
+    return ~(_is_alphanumeric() | _table(b".+_@-"))
+
+
+def _table(letters: bytes) -> NDArray[np.bool_]:
+    import numpy as np
+
+    table = np.zeros(256, bool)
+    table[list(letters)] = True
+    return table
