@@ -11,7 +11,7 @@ PROJECT = Path(__file__).parents[2]
 MAX_LINES = 250
 
 #: Files of the package that are longer, with their lines. The table shrinks, and never grows.
-LONGER = {}
+LONGER: dict[str, int] = {}
 #: First words of a docstring that do not say what a function does, as Return or Write does.
 VAGUE = {"give", "have", "lend", "let", "say", "tell"}
 

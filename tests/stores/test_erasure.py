@@ -33,7 +33,7 @@ class TestS3:
             erase(open_destination(self.lake), [ZOE], [], NOW)
         bucket.fault = Request.answer
 
-        (struck,) = erase(open_destination(self.lake), [ZOE], [], NOW).files
+        (replaced,) = erase(open_destination(self.lake), [ZOE], [], NOW).files
 
         assert f"s3://lake/{place}" == replaced.uri
         for day in (yesterday(), today()):
