@@ -20,7 +20,7 @@ from mailpartner_provider.lake.history import (
     refuse_another,
 )
 from mailpartner_provider.lake.layouts import CREATED, CreatedList, Snapshot
-from mailpartner_provider.lake.receipts import LIVE, Receipt, SnapshotReceipt
+from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, SnapshotReceipt
 from mailpartner_provider.snapshots.request import SnapshotRequest
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def receipt_to_keep(
     """Return the receipt of an existing landing that must not be overwritten, or None.
 
     A backdated snapshot never replaces the day's live one, and an older answer never replaces a
-    newer one. In the layout ``created``, where all landings share one list, an older list never
+    newer one, unless only the older one is live. In the layout ``created``, where all landings share one list, an older list never
     replaces a newer one.
 
     :param observed_at: the instant at which the answer began, once there is an answer
@@ -96,7 +96,12 @@ def receipt_to_keep(
         kept, reason = past.newer, "it is newer, and this layout holds one list only"
     elif not is_live and kept and kept.status == LIVE:
         reason = "it was observed on its day, and the API cannot show today who was removed since"
-    elif kept and observed_at and observed_at < parse_utc(kept.observed_at):
+    elif (
+        kept
+        and observed_at
+        and observed_at < parse_utc(kept.observed_at)
+        and not (is_live and kept.status == BACKDATED)
+    ):
         reason = f"its answer, of {kept.observed_at}, is newer than this one"
     else:
         if past.published.exists and not past.is_intact:

@@ -60,7 +60,7 @@ class TestClock:
         whole = json.dumps(listing(THREE)).encode()
         api.script(
             Answer(pieces(0.4, whole[:-1]), headers={"Retry-After": "0"}),
-            Answer(pieces(0.2, whole)),
+            Answer(pieces(0.4, whole)),
         )
 
         began = monotonic()

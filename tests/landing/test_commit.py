@@ -115,6 +115,14 @@ class TestNewestAnswer:
         assert (3, False) == (receipt.rows, receipt.changed)
         assert "is newer than this one" in log()
 
+    def test_live(self, api, lake):
+        """A live answer replaces a backdated one that began after it: it alone shows the day."""
+        land_beside(lake, THREE[:1])
+        receipt = lake.receipt() | {"status": "backdated", "observed_at": "2100-01-01T00:00:00Z"}
+        lake.receipt_path().write_text(json.dumps(receipt))
+
+        assert 3 == land(lake, max_shrink=None)["rows"]
+
 
 class TestOnlyLiveCopy:
     """A backfill replaces only a backdated snapshot that matches its readable receipt."""
