@@ -84,8 +84,8 @@ def receipt_to_keep(
     """Return the receipt of an existing landing that must not be overwritten, or None.
 
     A backdated snapshot never replaces the day's live one, and an older answer never replaces a
-    newer one, unless only the older one is live. In the layout ``created``, where all landings share one list, an older list never
-    replaces a newer one.
+    newer one, unless only the older one is live. In the layout ``created``, where all landings
+    share one list, an older list never replaces a newer one.
 
     :param observed_at: the instant at which the answer began, once there is an answer
     :raises BadData: the partition may be the only live copy of its day, but its receipt is missing
