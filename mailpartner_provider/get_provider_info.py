@@ -23,13 +23,13 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "label": "Read time-out (seconds)",
         "schema": {"type": ["number", "null"], "default": 60, "exclusiveMinimum": 0},
     },
-    "renamed_from": {
-        "label": "Former connection id",
-        "schema": {"type": ["string", "null"]},
-    },
     "email_hmac_key": {
         "label": "Key for hashed e-mails",
         "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "renamed_from": {
+        "label": "Former connection id",
+        "schema": {"type": ["string", "null"]},
     },
 }
 

@@ -24,7 +24,7 @@ from tests.support.runs import AIRFLOW
 airflow_2 = pytest.mark.skipif(AIRFLOW >= (3,), reason="Airflow 3 makes the form of data")
 airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 makes the form of widgets")
 
-EXTRAS = {"connect_timeout", "read_timeout", "email_hmac_key"}
+EXTRAS = {"connect_timeout", "read_timeout", "email_hmac_key", "renamed_from"}
 
 
 def schema(name):
@@ -48,7 +48,7 @@ class TestInfo:
 class TestConnectionForm:
     @airflow_2
     def test_of_widgets(self):
-        """Airflow 2 shows API key, Base URL and the three extras, the secret one as a password."""
+        """Airflow 2 shows API key, Base URL and the extras, the secret one as a password."""
         from airflow.providers_manager import ProvidersManager
 
         providers = ProvidersManager()
@@ -69,7 +69,7 @@ class TestConnectionForm:
 
     @airflow_3
     def test_of_data(self, without_mocks):
-        """Airflow 3 shows API key, Base URL and the three extras, the secret one as a password."""
+        """Airflow 3 shows API key, Base URL and the extras, the secret one as a password."""
         from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 
         forms = {form.connection_type: form for form in HookMetaService.hook_meta_data()}
