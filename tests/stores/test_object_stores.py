@@ -162,7 +162,7 @@ class TestProof:
         assert {destination.address: True} == objects._heeding
         assert {NAME: b"ours"} == store.files()
         assert version == destination.info(NAME).version
-        assert "conditional" not in log()
+        assert "ignores conditional" not in log()
 
 
 @pytest.mark.store
