@@ -17,7 +17,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-ui test-distributed crash secrecy fuzz soak check format wheel bench plots constraints clean
+.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -42,6 +42,17 @@ test-engines: $(VENV)/ready  ## read and load landed files with many engines; ne
 	  || { echo 'Needs PostgreSQL: apt-get install postgresql'; exit 1; }
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
+
+test-stores: $(VENV)/ready .stores/ready  ## test emulators of Azure and Google Cloud Storage; needs Node.js
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) \
+	  --group stores --editable '.[s3,azure,gcs]'
+	$(RUN) -m pytest -m store
+
+# Azurite is Microsoft's emulator. s3rver is a second server for S3, which ignores conditions.
+.stores/ready: Makefile
+	@command -v npm > /dev/null || { echo 'Needs Node.js: apt-get install npm'; exit 1; }
+	npm install --silent --no-save --no-audit --no-fund --prefix .stores azurite@3.35.0 s3rver@3.7.1
+	touch $@
 
 test-ui: $(VENV)/ready  ## test Airflow's pages in a browser, and save screenshots in .ui; needs Chromium
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group ui
@@ -112,14 +123,14 @@ constraints/airflow-3.1.txt: AIRFLOW_VERSION := 3.1.8
 constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
 constraints/airflow-%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
-	  --extra s3 --group test --group check --group bench --group engines --group fuzz --group ui \
-	  --group distributed --group wheel \
+	  --extra s3 --extra azure --extra gcs --group test --group check --group bench --group engines \
+	  --group fuzz --group ui --group distributed --group stores --group wheel \
 	  --constraint /dev/stdin --output-file $@
 
 # The lowest versions that pyproject.toml allows, and the other packages as of that time. The
 # exceptions are aiohttp, which before 3.14.4 hangs when an upload loses its connection, and yarl,
 # which it needs.
-constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra changes \
+constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra azure --extra gcs --extra changes \
   --exclude-newer 2026-01-25 --exclude-newer-package duckdb=2026-04-01 \
   --exclude-newer-package aiohttp=2026-11-10 --exclude-newer-package yarl=2026-11-10
 constraints/airflow-lowest.txt:
@@ -138,4 +149,4 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands created
-	rm -rf .venv-* .bench .demo .fuzz .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo .fuzz .stores .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,23 +7,19 @@ from typing import Any
 from mailpartner_provider.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 
 
-class ConnectionForm:
-    """The methods of a hook that describe its connection form."""
+def ui_field_behaviour() -> dict[str, Any]:
+    """Return the behaviour of the standard fields."""
+    return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the behaviour of the standard fields in Airflow 2's connection form."""
-        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the widgets of the extra fields in Airflow 2's connection form."""
-        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-        from wtforms import PasswordField, StringField
+def connection_form_widgets() -> dict[str, Any]:
+    """Return the widgets of the extra fields."""
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from wtforms import PasswordField, StringField
 
-        return {
-            name: PasswordField(field["label"], widget=BS3PasswordFieldWidget())
-            if field["schema"].get("format") == "password"
-            else StringField(field["label"], widget=BS3TextFieldWidget())
-            for name, field in CONN_FIELDS.items()
-        }
+    return {
+        name: PasswordField(field["label"], widget=BS3PasswordFieldWidget())
+        if field["schema"].get("format") == "password"
+        else StringField(field["label"], widget=BS3TextFieldWidget())
+        for name, field in CONN_FIELDS.items()
+    }

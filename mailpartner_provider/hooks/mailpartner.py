@@ -34,7 +34,7 @@ from mailpartner_provider.hooks.connection import (
     read_timeouts,
 )
 from mailpartner_provider.hooks.download import Download, read_members
-from mailpartner_provider.hooks.form import ConnectionForm
+from mailpartner_provider.hooks.form import connection_form_widgets, ui_field_behaviour
 from mailpartner_provider.hooks.http import Session
 from mailpartner_provider.hooks.retrying import retrying
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 DEFAULT_TIMEZONE = "Europe/Paris"
 
 
-class MailPartnerHook(ConnectionForm, BaseHook):
+class MailPartnerHook(BaseHook):
     """Call the Mail Partner API with the credentials of an Airflow connection.
 
     The API and its answers: https://www.docpartner.dev/api/mail-partner
@@ -61,6 +61,10 @@ class MailPartnerHook(ConnectionForm, BaseHook):
     default_conn_name = "mailpartner_default"
     conn_type = CONN_TYPE
     hook_name = HOOK_NAME
+
+    # Airflow 2 looks for these in the class itself, not in its bases.
+    get_ui_field_behaviour = staticmethod(ui_field_behaviour)
+    get_connection_form_widgets = staticmethod(connection_form_widgets)
 
     def __init__(self, mailpartner_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -203,7 +207,6 @@ class MailPartnerHook(ConnectionForm, BaseHook):
         return key
 
     def _open(self, call: str) -> Download:
-        """Send a request; return its answer if the HTTP status is 200."""
         session = self.get_conn()
         self._retry_after = None
         with naming_connection(self.mailpartner_conn_id):
@@ -215,7 +218,6 @@ class MailPartnerHook(ConnectionForm, BaseHook):
         return answer
 
     def _call(self, call: str) -> dict[str, Any]:
-        """Return the members of a short answer."""
         answer = self._open(call)
         with naming_connection(self.mailpartner_conn_id):
             members = read_members(answer, call)

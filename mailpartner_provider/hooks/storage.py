@@ -8,6 +8,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.lake.azure import AzureFolder
+from mailpartner_provider.lake.gcs import GcsFolder
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.lake.s3 import S3Folder
 from mailpartner_provider.lake.storage import Destination
@@ -16,6 +18,8 @@ _LOCAL = ("file", "local")
 #: By scheme, the extra that brings its file system, and the destination.
 _STORES = {
     **dict.fromkeys(("s3", "s3a", "s3n"), ("s3", S3Folder)),
+    **dict.fromkeys(("abfs", "abfss", "adl"), ("azure", AzureFolder)),
+    **dict.fromkeys(("gs", "gcs"), ("gcs", GcsFolder)),
 }
 
 
@@ -57,12 +61,13 @@ def _open_store(uri: str, argument: str) -> Destination:
     if {".", ".."} & set(parts) or set("?#") & set(uri):
         raise WrongArgument(f"{argument}: '?', '#', '/./' and '/../' cannot be part of {uri!r}")
     root = "/".join(parts)
+    connection = f" with the connection {conn_id}" if conn_id else ""
+    problem = f"{argument}: {scheme}:// cannot be opened here{connection}"
     try:
         fs = ObjectStoragePath(f"{scheme}://{place}/{root}").fs
     except (ImportError, ValueError) as error:
-        connection = f" with the connection {conn_id}" if conn_id else ""
-        raise WrongArgument(
-            f"{argument}: {scheme}:// cannot be opened here{connection}: {error} "
-            f"(pip install 'mailpartner-provider[{extra}]')"
-        ) from error
+        cure = ""
+        if isinstance(error, ImportError) or "No filesystem registered" in str(error):
+            cure = f" (pip install 'mailpartner-provider[{extra}]')"
+        raise WrongArgument(f"{problem}: {error}{cure}") from error
     return kind(fs, bucket, root)

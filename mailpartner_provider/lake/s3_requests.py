@@ -73,8 +73,9 @@ class S3Requests:
         if copy:
             copy.seek(0)
             copy.truncate()
-            async with answer["Body"] as stream:
-                while chunk := await stream.read(2**20):
+            body = answer["Body"]
+            async with body:
+                while chunk := await body.read(2**20):
                     copy.write(chunk)
         return answer
 

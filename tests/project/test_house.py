@@ -65,6 +65,9 @@ THIRD_PARTIES = {
     "fsspec": {"lake.objects"},
     "s3fs": {"lake.s3", "lake.s3_requests"},
     "botocore": {"lake.s3_requests"},
+    "azure": {"lake.azure"},
+    "gcsfs": {"lake.gcs"},
+    "aiohttp": {"lake.gcs"},
     "numpy": {"privacy.arrays", "privacy.fingerprints"},
     "fastapi": {"ui.plugin"},
     "jinja2": {"ui.page"},
@@ -75,7 +78,7 @@ THIRD_PARTIES = {
 NETWORK = {"hooks", "testing"}
 DISK = {"lake.local", "lake.locks", "lake.objects", "lake.scratch"}
 STANDARD_LIBRARY = {
-    "asyncio": {*NETWORK, "lake.objects", "lake.s3_requests"},  # of file systems
+    "asyncio": {*NETWORK, "lake.objects", "lake.s3_requests", "lake.gcs"},  # of file systems
     "ftplib": NETWORK,
     "http": NETWORK,
     "smtplib": NETWORK,

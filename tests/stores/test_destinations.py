@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mailpartner_provider.errors import Conflict, RequestFailed
@@ -213,7 +215,7 @@ class TestScratch:
 
 def test_uri(place, destination):
     """A URI says where a name lies, whether or not it exists."""
-    root = place.uri.replace("aws_default@", "")
+    root = re.sub("//.*@", "//", place.uri)
     root = f"file://{root}" if place.kind == "folder" else root
 
     assert f"{root}/{PARTITION}" == destination.uri(PARTITION)
