@@ -127,7 +127,6 @@ class TestConditions:
     [
         ("read", lambda lake, file: lake.read(NAME)),
         ("read", lambda lake, file: lake.fetch(NAME, file)),
-        ("read", lambda lake, file: lake.info(NAME)),
         ("list", lambda lake, file: lake.list_files("dt=")),
         ("write", lambda lake, file: lake.publish(file, NAME, None)),
         ("read", lambda lake, file: lake.remove(NAME, "1")),
