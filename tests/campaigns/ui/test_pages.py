@@ -49,7 +49,7 @@ def test_connection_form(page, account, picture):
 @pytest.mark.parametrize(
     ("right", "answer"),
     [
-        (False, "refused with code 10; the API key is wrong: correct the connection's API key"),
+        (False, "the API key is wrong: correct it (code 10, "),
         (True, "Connected to Mail Partner: 269082 mail credits, balance 10225.119 EUR"),
     ],
     ids=["wrong", "right"],
@@ -105,6 +105,7 @@ def test_xcom(page, picture):
     open_task(page, "/xcom")
 
     expect(page.get_by_role("cell", name="return_value")).to_be_visible()
+    page.get_by_role("button", name="Expand all extra JSON").click()
     expect(page.get_by_text('"snapshot_date"').first).to_be_visible()
     picture("xcom")
 
