@@ -82,7 +82,7 @@ def read_columns(data: bytes) -> Columns | None:
 
 
 def integers(ids: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Return ids; in doubt are those that are missing or no plain run of digits."""
+    """Return ids; those that are missing, or no plain run of digits, are in doubt."""
     if pa.types.is_string(ids.type):
         plain = pc.match_substring_regex(ids, _EIGHTEEN_DIGITS)
         ids = pc.if_else(plain, ids, None).cast(pa.int64())

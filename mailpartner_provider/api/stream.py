@@ -78,7 +78,7 @@ class UnsubscribeStream:
 
     @property
     def seconds(self) -> float:
-        """The seconds since the answer began, by a clock that nobody can set."""
+        """The seconds since the answer began, by a monotonic clock."""
         return time.monotonic() - self._began
 
     def __iter__(self) -> Iterator[Block]:

@@ -32,7 +32,7 @@ ADDED, CHANGED, REMOVED = "added", "changed", "removed"
 def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesReceipt:
     """Land the changes of one day, or change nothing.
 
-    :raises NothingToLand: the day's snapshot is backdated: nobody knows who had been removed by
+    :raises NothingToLand: the day's snapshot is backdated: it cannot show who had been removed by
         then, and the changes of the next live snapshot include this day's; or those of a later day
         already do
     :raises BadData: a snapshot is missing, damaged or unlike the one before, or too many records
@@ -94,7 +94,7 @@ def _common_schema(files: list[Path], pair: Pair) -> pa.Schema:
     for previous in others:
         if not current.equals(previous):
             raise BadData(
-                f"the snapshot of {pair.dates['snapshot_date']} has other columns than that of "
+                f"the snapshot of {pair.dates['snapshot_date']} has other columns than the one of "
                 f"{pair.dates['previous_snapshot_date']}, as after a change of email_mode: begin "
                 f"a new folder of changes. Nothing was published ({current.names}, before: "
                 f"{previous.names})",

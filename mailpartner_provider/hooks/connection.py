@@ -53,7 +53,7 @@ def read_timeouts(connection: Any) -> tuple[float, float]:
 
 
 def read_email_hmac_key(connection: Any) -> str:
-    """Read ``email_hmac_key``, the key for hashed addresses, exactly as it stands there.
+    """Read ``email_hmac_key``, the key for hashed addresses, unchanged.
 
     :raises RequestRefused: there is none, or it is no text
     """

@@ -1,6 +1,6 @@
 """Commits: the only way in which anything in a destination changes.
 
-A commit is planned from what was read, and void once that has changed. Everything is finished in
+A commit is planned from what was read, and fails if that has changed. Everything is finished in
 scratch space first. Then each file is replaced or removed, in order, only while it still is what
 the plan saw; the manifest (a receipt, an index) comes last. A manifest vouches only for files that
 match it, so what a killed commit, or one that met another, has left behind is not believed.

@@ -1,4 +1,4 @@
-"""The two layouts of a destination, and what must change for a new list to lie in them.
+"""The two layouts of a destination, and the steps that bring a new list into them.
 
 ``snapshot``: a partition holds the whole list as it was on a day, and the day's receipt is its
 manifest. ``created``: a partition holds the people who opted out on a day, and all partitions

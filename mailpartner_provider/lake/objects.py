@@ -27,8 +27,8 @@ _T = TypeVar("_T")
 _PROOF_BYTES = 8 * 2**20  # the largest file that is sent twice to see whether conditions hold
 _PATIENCE = 10.0  # seconds for a request that was interrupted to end cleanly
 
-#: By address of a store, whether it heeds conditions. Others have not proved it yet.
-_heeding: dict[str, bool] = {}
+#: By address of a store, whether it honours conditions. Others have not proved it yet.
+_conditional: dict[str, bool] = {}
 
 
 class ConditionFailed(Conflict):
@@ -38,7 +38,7 @@ class ConditionFailed(Conflict):
 class ObjectStore(ABC):
     """A destination in an object store; scratch space is a local folder.
 
-    A store proves once in each process that it heeds conditions: the first small file is sent
+    A store proves once in each process that it honours conditions: the first small file is sent
     again with the same condition, which cannot hold any more. Until then there is a last look
     before each step, and for ever where the proof fails. The vendor's own hosts need no proof.
     """
@@ -88,20 +88,20 @@ class ObjectStore(ABC):
         return {name: info for name, info in files.items() if name.count("/") == 1}
 
     def publish(self, file: Path, name: str, expected: str | None) -> str:
-        heeding = self._is_heeding()
-        if not heeding or self._is_large(file):
+        is_conditional = self._is_conditional()
+        if not is_conditional or self._is_large(file):
             self._look(name, expected)
         try:
             version = self._send(file, name, expected)
         except ConditionFailed:
             # A request whose answer was lost is sent again, and meets the file that it stored.
             return self._version_of_same(file, name)
-        if heeding is None and version != expected and file.stat().st_size <= _PROOF_BYTES:
+        if is_conditional is None and version != expected and file.stat().st_size <= _PROOF_BYTES:
             return self._prove(file, name, expected, version)
         return version
 
     def remove(self, name: str, expected: str) -> None:
-        if not self._is_vendor():  # many stores heed conditions of uploads only
+        if not self._is_vendor():  # many stores honour conditions of uploads only
             self._look(name, expected)
         try:
             self._run("remove", name, self._delete(self._prefix + name, expected))
@@ -143,9 +143,9 @@ class ObjectStore(ABC):
     def _is_vendor(self) -> bool:
         return (urlsplit(self.address).hostname or "").endswith(self.vendor)
 
-    def _is_heeding(self) -> bool | None:
-        """Return whether the store heeds conditions; None when it was not tried yet."""
-        return self._is_vendor() or _heeding.get(self.address)
+    def _is_conditional(self) -> bool | None:
+        """Return whether the store honours conditions; None when it was not tried yet."""
+        return self._is_vendor() or _conditional.get(self.address)
 
     def _look(self, name: str, expected: str | None) -> None:
         info = self._run("read", name, self._head(self._prefix + name))
@@ -161,14 +161,14 @@ class ObjectStore(ABC):
         try:
             version = self._send(file, name, expected)
         except ConditionFailed:
-            _heeding[self.address] = True
+            _conditional[self.address] = True
         else:
             self._distrust()
         return version
 
     def _distrust(self) -> None:
-        if _heeding.get(self.address) is not False:
-            _heeding[self.address] = False
+        if _conditional.get(self.address) is not False:
+            _conditional[self.address] = False
             log.warning(
                 "%s ignores conditional requests: two landings at the same time may replace each "
                 "other's files. Run one at a time, as with max_active_tis_per_dag=1",

@@ -77,7 +77,7 @@ class S3Folder(ObjectStore):
         if expected is not None:
             condition = {"IfMatch": f'"{expected}"'}
         try:
-            if self._is_heeding() is not False:
+            if self._is_conditional() is not False:
                 with suppress(NotImplementedThere):
                     return _version(await self._ask(method, **request, **condition))
                 self._distrust()

@@ -49,8 +49,8 @@ class UnsubscribeToParquetOperator(BaseOperator):
         the task fails
     :param max_shrink: fail when the list lost more than this share since the last snapshot; None
         turns the guard off
-    :param keep_days: after a landing, remove the snapshots that lie so many days or more before it,
-        receipts and quarantine included; None keeps all
+    :param keep_days: after a landing, remove snapshots that are this many days older, or more, with
+        receipts and quarantine; None keeps all
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
     :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
         Airflow does not retry

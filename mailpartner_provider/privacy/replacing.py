@@ -57,7 +57,7 @@ class Erasure(NamedTuple):
 def replace_snapshot(erasure: Erasure, name: str) -> ReplacedFile | None:
     """Replace the file of a day, if it names an erased person, and update its receipt.
 
-    The receipt comes first: after a kill in between, only it tells that the new file is ours.
+    The receipt comes first, so that after a kill the next erasure can complete the file.
     """
     commit, day = erasure.commit(), day_in_name(name)
     file = erasure.scratch / "after.parquet"

@@ -32,7 +32,7 @@ def store(request):
 def destination(store):
     """A destination there, without last looks: its conditions have to hold by themselves."""
     destination = store.open()
-    objects._heeding[destination.address] = True
+    objects._conditional[destination.address] = True
     return destination
 
 
@@ -150,15 +150,15 @@ class TestProof:
     @pytest.fixture(autouse=True)
     def unproved(self):
         """No store has been tried yet."""
-        objects._heeding.clear()
+        objects._conditional.clear()
 
-    def test_heeding(self, store, file, log):
-        """A store that heeds conditions proves it with the first file."""
+    def test_conditional(self, store, file, log):
+        """A store that honours conditions proves it with the first file."""
         destination = store.open()
 
         version = destination.publish(file, NAME, None)
 
-        assert {destination.address: True} == objects._heeding
+        assert {destination.address: True} == objects._conditional
         assert {NAME: b"ours"} == store.files()
         assert version == destination.info(NAME).version
         assert "ignores conditional" not in log()
@@ -180,7 +180,7 @@ class TestIgnorant:
     def destination(self, s3rver, monkeypatch, request):
         """A destination there; the server has not been tried yet."""
         monkeypatch.setenv("AIRFLOW_CONN_IGNORANT", json.dumps(s3rver))
-        objects._heeding.clear()
+        objects._conditional.clear()
         return open_destination(f"s3://ignorant@lake/{request.node.name}")
 
     def test_warning(self, destination, file, caplog):

@@ -46,8 +46,8 @@ def stop(*_):
 
 @pytest.fixture(autouse=True)
 def proved(bucket):
-    """The server has proved that it heeds conditions."""
-    objects._heeding[bucket.url] = True
+    """The server has proved that it honours conditions."""
+    objects._conditional[bucket.url] = True
 
 
 @pytest.fixture
@@ -367,7 +367,7 @@ class TestProof:
     @pytest.fixture(autouse=True)
     def unproved(self, bucket, proved):
         """The server has not been tried yet."""
-        objects._heeding.clear()
+        objects._conditional.clear()
 
     @staticmethod
     def ignore_conditions(request):
@@ -383,8 +383,8 @@ class TestProof:
             return request.refuse("501 Not Implemented", "NotImplemented", "A header you provided")
         return request.answer()
 
-    def test_heeding(self, bucket, lake, file, log):
-        """A server proves once, by a second upload that it refuses, that it heeds conditions."""
+    def test_conditional(self, bucket, lake, file, log):
+        """A server proves once, by a second upload that it refuses, that it honours conditions."""
         version = lake.publish(file, NAME, None)
         assert [HEAD, PUT, PUT] == bucket.asked
         assert b"ours" == bucket[KEY]
@@ -412,11 +412,11 @@ class TestProof:
 
         lake.publish(file, NAME, None)
         assert 1 == bucket.asked.count(PUT)
-        assert {} == objects._heeding
+        assert {} == objects._conditional
 
         file.write_bytes(b"small")
         lake.publish(file, "_receipts/small", None)
-        assert {bucket.url: True} == objects._heeding
+        assert {bucket.url: True} == objects._conditional
 
     def test_same_bytes(self, bucket, lake, file):
         """A file that is replaced by itself proves nothing, and is no failure."""
@@ -424,10 +424,10 @@ class TestProof:
 
         lake.publish(file, NAME, lake.info(NAME).version)
 
-        assert {} == objects._heeding
+        assert {} == objects._conditional
 
     @pytest.mark.parametrize("habit", ["ignore_conditions", "refuse_conditions"])
-    def test_not_heeding(self, bucket, lake, file, habit, caplog):
+    def test_not_conditional(self, bucket, lake, file, habit, caplog):
         """A server that ignores or refuses conditions is named by one warning, and used."""
         bucket.fault = getattr(self, habit)
         for number in range(3):
