@@ -64,7 +64,8 @@ def _open_store(uri: str, argument: str) -> Destination:
     connection = f" with the connection {conn_id}" if conn_id else ""
     problem = f"{argument}: {scheme}:// cannot be opened here{connection}"
     try:
-        fs = ObjectStoragePath(f"{scheme}://{place}/{root}").fs
+        # Airflow 2 cannot parse the name of an access point, and the file system is the same.
+        fs = ObjectStoragePath(f"{scheme}://{conn_id}@any" if conn_id else f"{scheme}://any").fs
     except (ImportError, ValueError) as error:
         cure = ""
         if isinstance(error, ImportError) or "No filesystem registered" in str(error):

@@ -29,7 +29,7 @@ class S3Folder(ObjectStore):
     #: The most that one PUT takes, which needs no memory and leaves nothing behind when killed.
     put_bytes = 5 * 2**30
     #: How much of a larger file is sent at once.
-    part_bytes = 64 * 2**20
+    part_bytes = 16 * 2**20
 
     def __init__(self, fs: S3FileSystem, bucket: str, root: str) -> None:
         bucket, root, _ = fs.split_path(f"{bucket}/{root}")  # of an access point, in its own way

@@ -90,8 +90,7 @@ def flush_folder(folder: Path) -> None:
 def _make_locked(parent: Path) -> tuple[Path, int]:
     """Make a folder and lock it; in between, another landing may remove it as abandoned."""
     while True:
-        prefix = f"{SCRATCH_PREFIX}{os.getpid()}-{_host()}-"
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=parent))
         with suppress(FileNotFoundError):
             lock = open_lock(folder / _LOCK)
             with suppress(NoLocks):
@@ -110,12 +109,12 @@ def _remove_abandoned(parent: Path) -> None:
             claimed = _claim(folder)
             if claimed:
                 shutil.rmtree(claimed)
-        except FileNotFoundError:
-            pass  # its own landing has removed it, or another one that begins
         except OSError as error:
-            log.warning(
-                "Cannot remove the scratch folder %s of a killed landing: %s", folder, error
-            )
+            # ENOENT, ENOTEMPTY: its own landing removes it, or another one that begins.
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                log.warning(
+                    "Cannot remove the scratch folder %s of a killed landing: %s", folder, error
+                )
 
 
 def _claim(folder: Path) -> Path | None:
@@ -133,9 +132,8 @@ def _claim(folder: Path) -> Path | None:
         if not old and name and _is_running(int(name["pid"])):
             return None
     else:
-        # Its landing may lock it once this lock is released, and looks for its name then.
-        name_of_claimed = f"{SCRATCH_PREFIX}{os.getpid()}-{_host()}-{secrets.token_hex(4)}"
-        folder = folder.rename(folder.with_name(name_of_claimed))
+        # Its landing may lock it once this lock is released, and looks for the name then.
+        folder = folder.rename(folder.with_name(f"{_own_prefix()}{secrets.token_hex(4)}"))
     finally:
         os.close(lock)
     return folder
@@ -149,6 +147,10 @@ def _is_running(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _own_prefix() -> str:
+    return f"{SCRATCH_PREFIX}{os.getpid()}-{_host()}-"
 
 
 def _host() -> str:

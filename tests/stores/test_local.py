@@ -184,6 +184,7 @@ class TestLock:
 
         with LocalFolder(lake).locked(wait):
             assert 2 <= len(waited)
+            assert 1 == len(list(lake.iterdir()))  # the lock is not on a file that was removed
 
     def test_stopped(self, lake, run):
         """A stop is heard while the lock is waited for."""
@@ -401,7 +402,7 @@ class TestLeftovers:
             assert (True, False) == (new.exists(), old.exists())
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
-    def test_of_another_user(self, run, log):
+    def test_of_another_user(self, run, caplog):
         """What may not be removed is named in a warning, and the landing goes on."""
         lake = Path(tempfile.mkdtemp(prefix="mailpartner-tests-"))
         lake.chmod(0o1777)
@@ -414,7 +415,10 @@ class TestLeftovers:
                 publish(lake)
             finally:
                 os.seteuid(0)
-            assert f"Cannot remove the scratch folder {name} of a killed landing" in log()
+            (warning,) = [
+                each.getMessage() for each in caplog.records if each.levelname == "WARNING"
+            ]
+            assert f"Cannot remove the scratch folder {name} of a killed landing" in warning
         finally:
             shutil.rmtree(lake)
 

@@ -135,9 +135,11 @@ class TestConditions:
 def test_no_bucket(store, file, verb, act):
     """A bucket that does not exist is an error of one line that names it."""
     uri = store.uri.replace("@lake/", "@no-such-lake/")
+    destination = open_destination(uri)
+    objects._heeding[destination.address] = True
 
     with pytest.raises(OSError) as caught:
-        act(open_destination(uri), file)
+        act(destination, file)
 
     (line,) = str(caught.value).splitlines()
     scheme = uri.partition(":")[0]

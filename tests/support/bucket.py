@@ -35,6 +35,8 @@ class Request:
         """Refuse the request, and do nothing."""
         self.receive(1.0)
         self.start_response(status, [("Content-Type", "application/xml")])
+        if self.environ["REQUEST_METHOD"] == "HEAD":
+            return []
         return [f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()]
 
     def hang_up(self) -> Iterable[bytes]:
