@@ -136,7 +136,7 @@ def test_no_bucket(store, file, verb, act):
     """A bucket that does not exist is an error of one line that names it."""
     uri = store.uri.replace("@lake/", "@no-such-lake/")
     destination = open_destination(uri)
-    objects._heeding[destination.address] = True
+    objects._conditional[destination.address] = True
 
     with pytest.raises(OSError) as caught:
         act(destination, file)
