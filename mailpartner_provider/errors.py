@@ -6,6 +6,7 @@ MailPartnerError
 ├── RequestFailed     try again: something failed on the way (time-out, 5xx, truncated answer)
 │   └── Conflict      another landing changed the destination since this one was planned
 ├── BadData           look at it: a complete answer arrived that must not be landed as it is
+│   └── UnknownPartition  no receipt vouches for a partition, even after more tries
 ├── NothingToLand     skip: there is nothing to land, and that is no failure
 └── LandingStopped    nothing: the task was stopped
 
@@ -71,6 +72,10 @@ class Conflict(RequestFailed):
 
 class BadData(MailPartnerError):
     """The answer is complete, but landing it would be wrong: look at it."""
+
+
+class UnknownPartition(BadData, RequestFailed):
+    """No receipt vouches for a partition: it is just being published, or look at it."""
 
 
 class NothingToLand(MailPartnerError):

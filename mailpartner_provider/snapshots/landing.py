@@ -40,7 +40,8 @@ def land_snapshot(
     :param heartbeat: called after every block; may raise
     :param raise_if_stopped: called before every step of the publication; may raise
     :return: the receipt of the landing, or of the existing landing that was kept
-    :raises BadData: the snapshot exceeds a limit, or might replace the only live copy
+    :raises BadData: the snapshot exceeds a limit
+    :raises UnknownPartition: the snapshot might replace the only live copy of its day
     :raises NothingToLand: the list is empty and ``on_empty`` is ``skip``
     :raises RequestFailed: the answer is broken or truncated
     :raises Conflict: another task has changed the destination in between

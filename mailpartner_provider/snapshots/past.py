@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from mailpartner_provider.days import parse_utc
-from mailpartner_provider.errors import BadData
+from mailpartner_provider.errors import UnknownPartition
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import (
     days_with_receipts,
@@ -88,8 +88,8 @@ def receipt_to_keep(
     share one list, an older list never replaces a newer one.
 
     :param observed_at: the instant at which the answer began, once there is an answer
-    :raises BadData: the partition may be the only live copy of its day, but its receipt is missing
-        or does not match it
+    :raises UnknownPartition: the partition may be the only live copy of its day, but its receipt is
+        missing or does not match it
     """
     kept, existing = past.vouching, past.existing
     if past.newer and request.partition_by == CREATED:
@@ -124,7 +124,7 @@ def _refuse_or_warn(
     uri = request.destination.uri(published.name)
     state = "does not match its receipt" if existing else "has no readable receipt"
     if is_snapshot and not is_live:
-        raise BadData(
+        raise UnknownPartition(
             f"{uri} {state} and may be the only live copy of its day, which no backfill replaces: "
             "restore the receipt, or delete the partition to land the day again as backdated",
             day=request.day,

@@ -25,6 +25,7 @@ from mailpartner_provider.errors import (
     NothingToLand,
     RequestFailed,
     RequestRefused,
+    UnknownPartition,
     WrongArgument,
 )
 from mailpartner_provider.get_provider_info import get_provider_info
@@ -89,6 +90,7 @@ def catch(error: MailPartnerError) -> type[MailPartnerError]:
         BadData,
         NothingToLand,
         Conflict,
+        UnknownPartition,
         LandingStopped,
     ]
     return next(kind for kind in kinds if isinstance(error, kind))
