@@ -108,4 +108,5 @@ class TestKeepDays:
         assert {f"x/{file(day)}" for day in days for file in (partition_name, receipt_name)} == (
             set(bucket)
         )
-        assert 7 + 3 + 4 + 2 * 4 == len(bucket.asked), bucket.asked
+        asked = [each for each in bucket.asked if "/lake/x/" in each]  # without the lists
+        assert 7 + 3 + 2 * 4 == len(asked), asked

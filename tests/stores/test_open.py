@@ -8,7 +8,6 @@ import pytest
 
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.hooks.storage import open_destination
-from tests.support.runs import AIRFLOW
 
 
 @pytest.mark.parametrize(
@@ -37,10 +36,9 @@ def test_folder(text, uri):
         ("s3://lake//u", "s3://lake/u/x"),
         ("s3://lake/a//b///u/", "s3://lake/a/b/u/x"),
         ("s3://lake/été u/100%", "s3://lake/%C3%A9t%C3%A9%20u/100%25/x"),
-        pytest.param(
+        (
             "s3://arn:aws:s3:eu-west-3:123456789012:accesspoint/ours/u",
             "s3://arn:aws:s3:eu-west-3:123456789012:accesspoint/ours/u/x",
-            marks=pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 takes an ARN for a port"),
         ),
     ],
 )
