@@ -151,7 +151,9 @@ def test_no_bucket(store, file, verb, act):
 class TestProof:
     @pytest.fixture(autouse=True)
     def unproved(self):
-        """No store has been tried yet."""
+        """No store has been tried yet, nor has one for the tests that follow."""
+        objects._conditional.clear()
+        yield
         objects._conditional.clear()
 
     def test_conditional(self, store, file, log):
@@ -183,7 +185,8 @@ class TestIgnorant:
         """A destination there; the server has not been tried yet."""
         monkeypatch.setenv("AIRFLOW_CONN_IGNORANT", json.dumps(s3rver))
         objects._conditional.clear()
-        return open_destination(f"s3://ignorant@lake/{request.node.name}")
+        yield open_destination(f"s3://ignorant@lake/{request.node.name}")
+        objects._conditional.clear()
 
     def test_warning(self, destination, file, caplog):
         """It is named by one warning, and used."""

@@ -390,7 +390,9 @@ class TestProof:
 
     @pytest.fixture(autouse=True)
     def unproved(self, bucket, proved):
-        """The server has not been tried yet."""
+        """The server has not been tried yet, nor has it for the tests that follow."""
+        objects._conditional.clear()
+        yield
         objects._conditional.clear()
 
     @staticmethod
