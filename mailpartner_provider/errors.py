@@ -75,7 +75,7 @@ class BadData(MailPartnerError):
 
 
 class UnknownPartition(BadData, RequestFailed):
-    """No receipt vouches for a partition: it is just being published, or look at it."""
+    """No receipt vouches for a partition: another task is publishing it, or look at it."""
 
 
 class NothingToLand(MailPartnerError):

@@ -1,7 +1,7 @@
 """Commits: the only way in which anything in a destination changes.
 
-A commit is planned from what was read, and fails if that has changed. Everything is finished in
-scratch space first. Then each file is replaced or removed, in order, only while it still is what
+A commit fails if a file that it replaces, removes or requires has changed since it was read.
+Everything is finished in scratch space first. Then each file is replaced or removed, in order, only while it still is what
 the plan saw; the manifest (a receipt, an index) comes last. A manifest vouches only for files that
 match it, so what a killed commit, or one that met another, has left behind is not believed.
 """
@@ -18,7 +18,7 @@ from mailpartner_provider.lake.storage import Content, Destination, FileInfo
 
 
 class Declared(NamedTuple):
-    """What a manifest declares about a file; None for the version if it declares none."""
+    """What a manifest declares about a file; the version is None if it gives only a digest."""
 
     sha256: str
     version: str | None
@@ -123,7 +123,7 @@ class Commit:
                 self._write_text(step.file, step.text)
         has_etags = self.destination.has_etags
         with self.destination.locked(heartbeat):
-            if not has_etags:  # the lock is held, so what holds now holds to the end
+            if not has_etags:  # under the lock nothing can change after this check
                 self._check([*self._required, *(step.name for step in self._steps)])
             for number, step in enumerate(self._steps, 1):
                 heartbeat()

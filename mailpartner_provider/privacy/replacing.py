@@ -1,4 +1,4 @@
-"""The replacement of files by copies without erased people; receipts and index follow."""
+"""The replacement of files by copies without erased people, with their receipts and index."""
 
 from __future__ import annotations
 

@@ -121,7 +121,9 @@ def _plan_quarantine(commit: Commit, request: SnapshotRequest, past: Past, stage
 def _with_etag(
     receipt: SnapshotReceipt, commit: Commit, request: SnapshotRequest
 ) -> SnapshotReceipt:
-    """Return the receipt with the version that the store gave to the partition."""
+    """Return the receipt with the version that the store gave to the day's snapshot."""
+    if request.partition_by == CREATED:
+        return receipt
     return replace(receipt, etag=commit.version(partition_file(request.day)))
 
 

@@ -93,7 +93,10 @@ def receipt_to_keep(
     """
     kept, existing = past.vouching, past.existing
     if past.newer and request.partition_by == CREATED:
-        kept, reason = past.newer, "it is newer, and this layout holds one list only"
+        kept, reason = (
+            past.newer,
+            "a later day was landed, and this layout holds the latest list only",
+        )
     elif not is_live and kept and kept.status == LIVE:
         reason = "it was observed on its day, and the API cannot show today who was removed since"
     elif (
