@@ -1,9 +1,10 @@
 """Commits: the only way in which anything in a destination changes.
 
 A commit fails if a file that it replaces, removes or requires has changed since it was read.
-Everything is finished in scratch space first. Then each file is replaced or removed, in order, only while it still is what
-the plan saw; the manifest (a receipt, an index) comes last. A manifest vouches only for files that
-match it, so what a killed commit, or one that met another, has left behind is not believed.
+Everything is finished in scratch space first. Then each file is replaced or removed, in order, only
+while it still is what the plan saw; the manifest (a receipt, an index) comes last. A manifest
+vouches only for files that match it, so what a killed commit, or one that met another, has left
+behind is not believed.
 """
 
 from __future__ import annotations
