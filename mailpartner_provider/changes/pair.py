@@ -40,7 +40,7 @@ class ChangesRequest(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The receipts of the snapshots to compare, and of the changes already landed for the day, if any.
+    """The receipts of the snapshots to compare, and of changes already landed for the day, if any.
 
     Before the very first changes there is no previous snapshot: everybody was added.
     """
