@@ -107,10 +107,11 @@ def _plan(
 def _plan_quarantine(commit: Commit, request: SnapshotRequest, past: Past, staged: Staged) -> None:
     """Plan to replace the quarantine of the day, or to remove it.
 
-    Where the day has a receipt that matches, or nothing at all, it is known whether there is one.
+    On a day without a receipt and a partition there is none. Otherwise a killed landing may have
+    left one, whatever the receipt says.
     """
-    name, existing = rejected_file(request.day), past.vouching
-    may_exist = existing.rejected > 0 if existing else past.published.exists
+    name = rejected_file(request.day)
+    may_exist = past.existing is not None or past.published.exists
     if staged.rejected:
         commit.info(name)
         commit.replace(name, staged.rejected_file)

@@ -17,7 +17,7 @@ from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
 from tests.support.api import THREE, connect, listing
 from tests.support.days import PARIS, days_ago, midnight, today, tomorrow, yesterday
-from tests.support.lake import files, partition_name, receipt_name
+from tests.support.lake import files, partition_name, quarantine_name, receipt_name
 from tests.support.landing import land, operator
 
 LAYOUTS = ["snapshot", "created"]
@@ -181,6 +181,17 @@ class TestOnlyLiveCopy:
         assert land(landed)["changed"]
         assert content[partition_name()] == landed.files()[partition_name()]
         assert "does not match its receipt: landing it again" in log()
+
+
+def test_quarantine_of_a_killed_landing(api, store):
+    """A quarantine that a killed landing left beside an older receipt is removed."""
+    land(store)
+    left = {quarantine_name(): b'{"reason": "id is missing", "record": {}}\n'}
+    store.restore(store.files() | left)
+
+    land(store)
+
+    assert quarantine_name() not in store.files()
 
 
 class TestReceiptsThroughTheYears:
