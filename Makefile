@@ -17,7 +17,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench plots constraints clean
+.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -109,7 +109,11 @@ bench: $(VENV)/ready  ## compare a landing with other methods, and write benchma
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
 	$(RUN) -m benchmarks.run --write
 
-plots: $(VENV)/ready  ## redraw the plots of docs/analytics.md
+docs: $(VENV)/ready  ## build the documentation into .docs; a warning is an error
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group docs
+	AIRFLOW_HOME=$(CURDIR)/$(VENV)/airflow $(RUN) -m sphinx --quiet --fail-on-warning --keep-going docs .docs
+
+plots: $(VENV)/ready  ## redraw the plots of docs/guides/analytics.md
 	@$(RUN) -m tests.project.docs
 
 constraints: .venv-uv/bin/uv  ## pin the newest compatible versions for each Airflow version, and the lowest
@@ -124,7 +128,7 @@ constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
 constraints/airflow-%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --extra azure --extra gcs --group test --group check --group bench --group engines \
-	  --group fuzz --group ui --group distributed --group stores --group wheel \
+	  --group fuzz --group ui --group distributed --group stores --group wheel --group docs \
 	  --constraint /dev/stdin --output-file $@
 
 # The lowest versions that pyproject.toml allows, and the other packages as of that time. The
@@ -149,4 +153,4 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands created
-	rm -rf .venv-* .bench .demo .fuzz .stores .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo .docs .fuzz .stores .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

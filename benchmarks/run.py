@@ -20,6 +20,7 @@ from benchmarks.server import UNUSUAL, list_file, serving
 
 FOLDER = Path(__file__).parent
 CACHE = FOLDER.parent / ".bench"
+DOCS = FOLDER.parent / "docs"
 OURS = "mailpartner-provider"
 PEERS = ("pandas", "polars", "DuckDB", "dlt")
 LOWER_BOUNDS = ("parse and write only", "download only")
@@ -43,7 +44,7 @@ def main() -> None:
     options.add_argument("--curve", type=int, nargs="*", default=[10**4, 10**5, 10**6, 10**7])
     options.add_argument("--unusual", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--write", action="store_true", help="replace RESULTS.md and results.png")
+    options.add_argument("--write", action="store_true", help="replace RESULTS.md and the figures of docs")
     given = options.parse_args()
 
     lists = {size: list_file(CACHE, size).name for size in {*given.sizes, *given.curve}}
@@ -71,7 +72,7 @@ def main() -> None:
     if given.write:
         largest = max(given.sizes)
         (FOLDER / "RESULTS.md").write_text(text)
-        update_readme(text.splitlines()[2], size_table(costs, largest, lists[largest]))
+        update_page(text.splitlines()[2], size_table(costs, largest, lists[largest]))
         draw(costs, largest, lists[largest])
 
 
@@ -204,13 +205,13 @@ def above_idle(cost: dict[str, float]) -> float:
     return (cost["peak_bytes"] - cost["idle_bytes"]) / 2**20
 
 
-def update_readme(introduction: str, table: str) -> None:
-    """Replace the table between the marks in README."""
-    readme = FOLDER.parent / "README.md"
-    head, mark, rest = readme.read_text().partition("<!-- figures -->\n")
+def update_page(introduction: str, table: str) -> None:
+    """Replace the table between the marks in the page on speed."""
+    page = DOCS / "explanation" / "speed.md"
+    head, mark, rest = page.read_text().partition("<!-- figures -->\n")
     _, end, tail = rest.partition("<!-- end of figures -->\n")
     rows = "\n".join(table.splitlines()[2:])
-    readme.write_text(f"{head}{mark}{rows}\n\n{introduction}\n{end}{tail}")
+    page.write_text(f"{head}{mark}{rows}\n\n{introduction}\n{end}{tail}")
 
 
 def draw(costs: Costs, size: int, file: str) -> None:
@@ -235,7 +236,7 @@ def draw(costs: Costs, size: int, file: str) -> None:
         panel.tick_params(left=False, bottom=False, labelbottom=False)
     title = f"From the API to a Parquet partition: {size:,} unsubscribes, {os.cpu_count()} cores"
     figure.suptitle(title, x=0.01, ha="left")
-    figure.savefig(FOLDER / "results.png", dpi=150)
+    figure.savefig(DOCS / "images" / "speed.png", dpi=150)
 
 
 if __name__ == "__main__":
