@@ -44,7 +44,9 @@ def main() -> None:
     options.add_argument("--curve", type=int, nargs="*", default=[10**4, 10**5, 10**6, 10**7])
     options.add_argument("--unusual", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--write", action="store_true", help="replace RESULTS.md and the figures of docs")
+    options.add_argument(
+        "--write", action="store_true", help="replace RESULTS.md and the figures of docs"
+    )
     given = options.parse_args()
 
     lists = {size: list_file(CACHE, size).name for size in {*given.sizes, *given.curve}}

@@ -19,8 +19,8 @@ from tests.support.api import THREE
 from tests.support.changes import begin, comparing
 from tests.support.dags import dag_of
 from tests.support.days import noon, today, yesterday
-from tests.support.landing import land, operator
 from tests.support.docs import PAGES
+from tests.support.landing import land, operator
 from tests.support.runs import run_by_hand
 from tests.support.waiting import PATIENCE_SECONDS
 

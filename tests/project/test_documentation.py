@@ -22,9 +22,9 @@ from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToP
 from mailpartner_provider.schemas import snapshot_schema
 from tests.support.api import THREE
 from tests.support.days import today, yesterday
+from tests.support.docs import BLOCK, PAGES, README, block, table
 from tests.support.lake import files
 from tests.support.landing import land
-from tests.support.docs import BLOCK, PAGES, README, block, table
 from tests.support.project import PROJECT
 from tests.support.runs import AIRFLOW
 from tests.support.spark import spark
@@ -84,7 +84,9 @@ def test_tree_by_day_of_opt_out(api, tmp_path):
 
 def test_dag(api, lake):
     """The five lines are a DAG, and its task lands the list."""
-    code = block("README.md", "python", '"opt_outs"').replace("s3://aws_default@lake/unsubscribes", str(lake))
+    code = block("README.md", "python", '"opt_outs"').replace(
+        "s3://aws_default@lake/unsubscribes", str(lake)
+    )
     names: dict = {}
     if AIRFLOW < (3,):
         code = in_airflow_2(code)
@@ -237,7 +239,9 @@ def test_read_with_duckdb(two_days):
 
 def test_load(capsys):
     """A run that events trigger is shown their receipts."""
-    code = block(LOADING, "python", "def load").replace("airflow.sdk", "airflow.providers.common.compat.sdk")
+    code = block(LOADING, "python", "def load").replace(
+        "airflow.sdk", "airflow.providers.common.compat.sdk"
+    )
     code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
     if AIRFLOW < (3,):
         code = code.replace("triggering_asset", "triggering_dataset")
@@ -267,7 +271,9 @@ def test_load_into_duckdb(two_days):
 @pytest.mark.engine
 def test_read_with_spark(two_days):
     """Spark counts one day, and sees neither receipts nor quarantine."""
-    code = in_days_of(block(READING, "python", "spark.read")).replace("lake/unsubscribes", str(two_days))
+    code = in_days_of(block(READING, "python", "spark.read")).replace(
+        "lake/unsubscribes", str(two_days)
+    )
 
     with spark() as session:
         assert 3 == eval(code, {"spark": session})
@@ -275,7 +281,9 @@ def test_read_with_spark(two_days):
 
 def test_figures():
     """The figures are those of the last measurement."""
-    figures = PAGES[SPEED].partition("<!-- figures -->\n")[2].partition("<!-- end of figures -->")[0]
+    figures = (
+        PAGES[SPEED].partition("<!-- figures -->\n")[2].partition("<!-- end of figures -->")[0]
+    )
     table, _, made = figures.strip().partition("\n\n")
     results = (PROJECT / "benchmarks" / "RESULTS.md").read_text()
 
@@ -311,6 +319,17 @@ def test_code(page):
                 exec(line, {})
         elif language == "sql":
             assert duckdb.extract_statements(code if "SELECT" in code.upper() else f"SELECT {code}")
+
+
+@pytest.mark.parametrize("command", ["mailpartner_provider erase", "mailpartner_provider.testing"])
+def test_options(command):
+    """Each option of a command is described, and no other."""
+    page = PAGES["docs/reference/commands.md"].partition(f"python -m {command}")[2]
+    described = re.findall(r"^\| `(--[\w-]+)`", page.partition("\n## ")[0], re.MULTILINE)
+    program = [sys.executable, "-m", *command.split(), "--help"]
+    shown = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+    assert sorted(described) == sorted({*re.findall(r"--[\w-]+", shown)} - {"--help"})
 
 
 def test_words():

@@ -1,4 +1,4 @@
-"""The SQL of docs/guides/privacy.md for the normal form of an address, and the letters to try it with."""
+"""The documented SQL for the normal form of an address, and the letters to try it with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import unicodedata
 from tests.support.docs import PAGES
 
 #: Of the column ``address``.
-NORMAL_FORM = re.search(r"```sql\n(replace\(lower\(.*?)```", PAGES["docs/guides/privacy.md"], re.DOTALL)[1].strip()
+NORMAL_FORM = re.search(
+    r"```sql\n(replace\(lower\(.*?)```", PAGES["docs/guides/privacy.md"], re.DOTALL
+)[1].strip()
 
 #: Every letter that all engines know: those of Unicode 3.2, each within a text.
 LETTERS = [

@@ -19,7 +19,9 @@ LISTS = {"all": FIVE, "dated": DATED, "undated": UNDATED, "empty": []}
 
 def by_pandas(root: str) -> pa.Table:
     """Read as the guide does."""
-    (code,) = re.findall(r"```python\n([^`]*partitioning=None[^`]*)```", PAGES["docs/guides/reading.md"])
+    (code,) = re.findall(
+        r"```python\n([^`]*partitioning=None[^`]*)```", PAGES["docs/guides/reading.md"]
+    )
     names: dict = {}
     exec(code.replace("lake/opt_outs", root), names)
     return pa.Table.from_pandas(names["opt_outs"], preserve_index=False)

@@ -28,7 +28,9 @@ class Question(NamedTuple):
 SET_TABLE, *QUESTIONS = (
     Question(*found)
     for found in re.findall(
-        r"^## (.+)\n\n```sql\n([^`]+)```\n\n?((?:\|.*\n)*)(?:!\[.+\]\(../images/(\w+\.png)\))?", PAGE, re.M
+        r"^## (.+)\n\n```sql\n([^`]+)```\n\n?((?:\|.*\n)*)(?:!\[.+\]\(../images/(\w+\.png)\))?",
+        PAGE,
+        re.M,
     )
 )
 
