@@ -15,13 +15,14 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from mailpartner_provider.errors import RequestRefused
 from mailpartner_provider.get_provider_info import CONN_FIELDS
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.schemas import snapshot_schema
 from tests.support.api import THREE
-from tests.support.days import today, yesterday
+from tests.support.days import days_ago, today, yesterday
 from tests.support.docs import BLOCK, PAGES, README, block, table
 from tests.support.lake import files
 from tests.support.landing import land
@@ -235,6 +236,27 @@ def test_read_with_duckdb(two_days):
 
     assert [(yesterday(), 3), (today(), 3)] == found
     assert isinstance(found[0][0], date)
+
+
+def test_alert_on_receipts(two_days):
+    """The query for an alert returns the days of the last week without a good live snapshot."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Europe/Paris'")
+        found = connection.execute(block(AIRFLOW_GUIDE, "sql", "generate_series")).fetchall()
+
+    assert [(days_ago(n),) for n in range(6, 0, -1)] == found  # yesterday's is backdated
+
+
+def test_alert(capsys):
+    """The alert prints the kind of the error, its cause and its cure."""
+    names: dict = {}
+    exec(block(AIRFLOW_GUIDE, "python", "def alert"), names)
+
+    task = SimpleNamespace(task_id="land")
+    error = RequestRefused("the API key is wrong: correct it")
+    names["alert"]({"exception": error, "task_instance": task})
+
+    assert "land: RequestRefused: the API key is wrong: correct it\n" == capsys.readouterr().out
 
 
 def test_load(capsys):
