@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -40,8 +41,9 @@ class UnsubscribeChangesOperator(BaseOperator):
         (templated)
     :param timezone: zone of the business day, as for the landing
     :param max_removed: fail when more than this share of the previous snapshot's records was
-        removed, as after a change to another account's key; None turns the guard off
+        removed, as after a change to another account's key; None, as 1, is no limit (templated)
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
+    :raises WrongArgument: when the DAG is parsed: an argument that is no template is wrong
     :raises AirflowFailException: an argument is wrong, or DuckDB missing: Airflow does not retry
     :raises AirflowSkipException: the day's snapshot is backdated
     :raises BadData: a snapshot is missing, does not match its receipt, has other columns than the
@@ -49,7 +51,7 @@ class UnsubscribeChangesOperator(BaseOperator):
     :raises OSError: source or destination cannot be read or written
     """
 
-    template_fields: Sequence[str] = ("source", "destination", "snapshot_date")
+    template_fields: Sequence[str] = ("source", "destination", "snapshot_date", "max_removed")
     operator_extra_links = (LandedPartitionLink(),)
     ui_color = "#e4f0e8"
 
@@ -60,7 +62,7 @@ class UnsubscribeChangesOperator(BaseOperator):
         destination: str,
         snapshot_date: str | None = None,
         timezone: str = "Europe/Paris",
-        max_removed: float | None = 0.5,
+        max_removed: float | str | None = 0.5,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -68,8 +70,9 @@ class UnsubscribeChangesOperator(BaseOperator):
         self.destination = destination
         self.snapshot_date = snapshot_date
         self.timezone = timezone
-        self.max_removed = max_removed
+        self.max_removed: float | str = 1 if max_removed is None else max_removed
         self._receipt: ChangesReceipt | None = None
+        self._check_fixed()
 
     @clear_frame_locals()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -98,6 +101,21 @@ class UnsubscribeChangesOperator(BaseOperator):
 
         return Comparison()
 
+    def _check_fixed(self) -> None:
+        """Check what is no template, so that a DAG with a wrong argument does not parse."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
+
+        arguments.read_zone(self.timezone)
+        if arguments.is_fixed(self.source):
+            check_destination(self.source, "source")
+        if arguments.is_fixed(self.destination):
+            check_destination(self.destination)
+        if arguments.is_fixed(self.snapshot_date):
+            arguments.check_date(self.snapshot_date)
+        if arguments.is_fixed(self.max_removed):
+            arguments.read_share(self.max_removed, "max_removed")
+
     def _request(self, context: Context) -> ChangesRequest:
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.changes.pair import ChangesRequest
@@ -118,12 +136,12 @@ class UnsubscribeChangesOperator(BaseOperator):
     def _report(self, receipt: ChangesReceipt) -> None:
         since = receipt.previous_snapshot_date
         self.log.info(
-            "%s the changes of %s %s in %s: %d records added, %d removed, %d changed",
+            "%s the changes of %s %s in %s: %s added, %d removed, %d changed",
             "Landed" if receipt.changed else "Unchanged since the last landing:",
             receipt.snapshot_date,
             f"since {since}" if since else "(the first snapshot)",
             receipt.uri,
-            receipt.added,
+            counted(receipt.added, "record"),
             receipt.removed,
             receipt.changed_records,
         )

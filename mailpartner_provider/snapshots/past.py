@@ -22,6 +22,7 @@ from mailpartner_provider.lake.history import (
 from mailpartner_provider.lake.layouts import CREATED, CreatedList, Snapshot
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, SnapshotReceipt
 from mailpartner_provider.snapshots.request import SnapshotRequest
+from mailpartner_provider.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -141,8 +142,8 @@ def _days_until(today: date, commit: Commit) -> list[date]:
     future = [day for day in days if day > today + timedelta(days=1)]
     if future:
         log.warning(
-            "Ignoring %d receipts in %s of days in the future, until %s: delete them",
-            len(future),
+            "Ignoring %s in %s of days in the future, until %s: delete them",
+            counted(len(future), "receipt"),
             commit.uri(""),
             future[0],
         )

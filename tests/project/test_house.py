@@ -32,6 +32,7 @@ GROUND = {
     "get_provider_info",
     "masking",
     "schemas",
+    "words",
 }
 
 #: Each room, and the rooms and modules that it may import besides itself and the ground.
@@ -242,6 +243,26 @@ import sys
 from airflow.providers.common.compat.sdk import {LIGHT[module]}
 before = set(sys.modules)
 import {ROOT}.{module}
+loaded = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+assert not loaded & {HEAVY}, loaded & {HEAVY}
+""")
+
+
+@pytest.mark.parametrize(
+    ("module", "operator", "arguments"),
+    [
+        ("unsubscribe_to_parquet", "UnsubscribeToParquetOperator", {}),
+        ("unsubscribe_changes", "UnsubscribeChangesOperator", {"source": "s3://aws@lake/u"}),
+    ],
+)
+def test_light_dag(module, operator, arguments):
+    """A DAG file that makes an operator, and so checks its arguments, loads nothing heavy."""
+    run(f"""
+import sys
+from airflow.providers.common.compat.sdk import DAG, BaseHook, BaseOperator, AirflowFailException
+before = set(sys.modules)
+from {ROOT}.operators.{module} import {operator}
+{operator}(task_id="land", destination="s3://aws@lake/v", **{arguments})
 loaded = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 assert not loaded & {HEAVY}, loaded & {HEAVY}
 """)

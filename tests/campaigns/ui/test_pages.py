@@ -91,7 +91,7 @@ def test_log(page, account, picture):
     """The log of the task says what it did, and does not show the key."""
     open_task(page)
 
-    log = page.get_by_role("code").filter(has_text="10000 unsubscribes")
+    log = page.get_by_role("code").filter(has_text="10,000 unsubscribes")
     expect(log.first).to_be_visible()
     expect(
         page.get_by_text(f"Landing the snapshot of {today()} (from the run's").first

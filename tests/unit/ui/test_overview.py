@@ -71,7 +71,7 @@ def test_without_changes():
 
 
 def test_first_changes():
-    """Changes since ever are the whole list, and nobody was added on that day."""
+    """The first changes are the whole list, and nobody was added on that day."""
     (landing,) = look(RECEIPT, changes=[replace(CHANGES, previous_snapshot_date=None)]).landings
 
     assert (None, None) == (landing.added, landing.removed)
