@@ -78,6 +78,11 @@ class Commit:
         self._versions[name] = self.destination.fetch(name, file)
         return self._versions[name] is not None
 
+    def copy(self, name: str) -> Path | None:
+        """Copy a file into scratch space until the next copy; None when there is no such file."""
+        file = self._scratch / "copy"
+        return file if self.fetch(name, file) else None
+
     def matches(self, name: str, declared: Declared) -> bool:
         """Return whether a file that the plan has seen is what a manifest declares.
 
@@ -85,8 +90,8 @@ class Commit:
         """
         if declared.version is not None:
             return self._versions.get(name) == declared.version
-        copy = self._scratch / "copy"
-        return self.fetch(name, copy) and digest(copy) == declared.sha256
+        copy = self.copy(name)
+        return copy is not None and digest(copy) == declared.sha256
 
     def version(self, name: str) -> str | None:
         """Return the version of a file, as seen or as published; None where versions do not last.
@@ -128,7 +133,7 @@ class Commit:
                 self._check([*self._required, *(step.name for step in self._steps)])
             for number, step in enumerate(self._steps, 1):
                 heartbeat()
-                if has_etags and number == len(self._steps):
+                if has_etags and number in (1, len(self._steps)):
                     self._check(self._required)
                 self._carry_out(step)
 

@@ -60,6 +60,10 @@ class Snapshot:
         declared = Declared(receipt.sha256, receipt.etag)
         return self.exists and self._commit.matches(self.name, declared)
 
+    def copy(self) -> Path | None:
+        """Copy the partition into scratch space; None when it has just been removed."""
+        return self._commit.copy(self.name)
+
     def replace(self, files: Mapping[str, Path], declared: Receipt | None) -> Landed:
         """Plan to replace the partition by the finished file of the day.
 
