@@ -19,10 +19,14 @@ from mailpartner_provider.lake.storage import Content, Destination, FileInfo
 
 
 class Declared(NamedTuple):
-    """What a manifest declares about a file; the version is None if it gives only a digest."""
+    """What a manifest declares about a file; the version is None if it gives only a digest.
+
+    While an erasure replaces the file, ``next_sha256`` is the digest of the new one.
+    """
 
     sha256: str
-    version: str | None
+    version: str | None = None
+    next_sha256: str | None = None
 
 
 class _Step(NamedTuple):
@@ -86,12 +90,12 @@ class Commit:
     def matches(self, name: str, declared: Declared) -> bool:
         """Return whether a file that the plan has seen is what a manifest declares.
 
-        A version that agrees is enough; without one the bytes are compared.
+        A version that agrees is enough; otherwise the bytes are compared.
         """
-        if declared.version is not None:
+        if declared.version is not None and declared.next_sha256 is None:
             return self._versions.get(name) == declared.version
         copy = self.copy(name)
-        return copy is not None and digest(copy) == declared.sha256
+        return copy is not None and digest(copy) in (declared.sha256, declared.next_sha256)
 
     def version(self, name: str) -> str | None:
         """Return the version of a file, as seen or as published; None where versions do not last.
