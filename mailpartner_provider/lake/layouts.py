@@ -3,7 +3,7 @@
 ``snapshot``: a partition holds the whole list as it was on a day, and the day's receipt is its
 manifest. ``created``: a partition holds the people who opted out on a day, and all partitions
 together are the list as it is now. These are thousands, so an index is their manifest: it declares
-every partition, except those that a commit is about to replace. If that is killed, they stay
+every partition, except those that a landing is about to replace. If that is killed, they stay
 undeclared, and the next landing writes them again.
 """
 
