@@ -19,10 +19,14 @@ from mailpartner_provider.lake.storage import Content, Destination, FileInfo
 
 
 class Declared(NamedTuple):
-    """What a manifest declares about a file; the version is None if it gives only a digest."""
+    """What a manifest declares about a file; the version is None if it gives only a digest.
+
+    While an erasure replaces the file, ``next_sha256`` is the digest of the new one.
+    """
 
     sha256: str
-    version: str | None
+    version: str | None = None
+    next_sha256: str | None = None
 
 
 class _Step(NamedTuple):
@@ -78,15 +82,20 @@ class Commit:
         self._versions[name] = self.destination.fetch(name, file)
         return self._versions[name] is not None
 
+    def copy(self, name: str) -> Path | None:
+        """Copy a file into scratch space until the next copy; None when there is no such file."""
+        file = self._scratch / "copy"
+        return file if self.fetch(name, file) else None
+
     def matches(self, name: str, declared: Declared) -> bool:
         """Return whether a file that the plan has seen is what a manifest declares.
 
-        A version that agrees is enough; without one the bytes are compared.
+        A version that agrees is enough; otherwise the bytes are compared.
         """
-        if declared.version is not None:
+        if declared.version is not None and declared.next_sha256 is None:
             return self._versions.get(name) == declared.version
-        copy = self._scratch / "copy"
-        return self.fetch(name, copy) and digest(copy) == declared.sha256
+        copy = self.copy(name)
+        return copy is not None and digest(copy) in (declared.sha256, declared.next_sha256)
 
     def version(self, name: str) -> str | None:
         """Return the version of a file, as seen or as published; None where versions do not last.
@@ -128,7 +137,7 @@ class Commit:
                 self._check([*self._required, *(step.name for step in self._steps)])
             for number, step in enumerate(self._steps, 1):
                 heartbeat()
-                if has_etags and number == len(self._steps):
+                if has_etags and number in (1, len(self._steps)):
                     self._check(self._required)
                 self._carry_out(step)
 

@@ -3,7 +3,7 @@
 ``snapshot``: a partition holds the whole list as it was on a day, and the day's receipt is its
 manifest. ``created``: a partition holds the people who opted out on a day, and all partitions
 together are the list as it is now. These are thousands, so an index is their manifest: it declares
-every partition, except those that a commit is about to replace. If that is killed, they stay
+every partition, except those that a landing is about to replace. If that is killed, they stay
 undeclared, and the next landing writes them again.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -57,8 +57,12 @@ class Snapshot:
 
     def matches(self, receipt: Receipt) -> bool:
         """Return whether the partition is the one that a receipt declares."""
-        declared = Declared(receipt.sha256, receipt.etag)
+        declared = Declared(receipt.sha256, receipt.etag, receipt.next_sha256)
         return self.exists and self._commit.matches(self.name, declared)
+
+    def copy(self) -> Path | None:
+        """Copy the partition into scratch space; None when it has just been removed."""
+        return self._commit.copy(self.name)
 
     def replace(self, files: Mapping[str, Path], declared: Receipt | None) -> Landed:
         """Plan to replace the partition by the finished file of the day.
@@ -67,7 +71,7 @@ class Snapshot:
         """
         file = files[self.name]
         sha256 = digest(file)
-        changed = declared is None or declared.sha256 != sha256
+        changed = declared is None or declared.sha256 != sha256 or declared.next_sha256 is not None
         if changed:
             self._commit.replace(self.name, file)
         return Landed(self._commit.uri(self.name), file.stat().st_size, sha256, changed)
@@ -86,7 +90,7 @@ class CreatedList:
 
     def matches(self, receipt: Receipt) -> bool:
         """Return whether the index declares the list that a receipt declares."""
-        return self._index is not None and receipt.sha256 == digest_of_all(self._index)
+        return receipt.sha256 in digests_of_list(self._index or {})
 
     def replace(self, files: Mapping[str, Path], declared: SnapshotReceipt | None) -> Landed:
         """Plan to write the partitions that changed, and to remove those that became empty.
@@ -109,24 +113,24 @@ class CreatedList:
             if name in self._files
             and name in index
             and index[name].sha256 == sha256
+            and index[name].next_sha256 is None
             and commit.matches(name, index[name])
         }
         to_write = sorted(files.keys() - kept.keys())
         to_remove = sorted(self._files.keys() - files.keys())
-        names = digests.keys()
         if to_write or to_remove or kept != self._index:
-            write_index(commit, kept)
+            write_index(commit, lambda: kept)
             for name in to_write:
                 commit.replace(name, files[name])
             for name in to_remove:
                 commit.remove(name)
-            commit.write(
-                INDEX,
-                lambda: index_text(
-                    {name: Declared(digests[name], commit.version(name)) for name in names}
-                ),
+            write_index(
+                commit,
+                lambda: {
+                    name: Declared(each, commit.version(name)) for name, each in digests.items()
+                },
             )
-        sha256 = digest_of_all(digests)
+        sha256 = digest_of_all(digests.values())
         return Landed(
             uri=commit.uri("").rstrip("/"),
             bytes=sum(file.stat().st_size for file in files.values()),
@@ -151,9 +155,9 @@ def read_index(commit: Commit) -> Index | None:
         return None
     try:
         return {
-            name: Declared(each, None)
+            name: Declared(each)
             if isinstance(each, str)
-            else Declared(each["sha256"], each["version"])
+            else Declared(each["sha256"], each["version"], each.get("next_sha256"))
             for name, each in json.loads(content.data).items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -161,24 +165,35 @@ def read_index(commit: Commit) -> Index | None:
         return {}
 
 
-def write_index(commit: Commit, index: Index) -> None:
-    """Plan to write the index."""
-    commit.write(INDEX, lambda: index_text(index))
+def write_index(commit: Commit, index: Callable[[], Index]) -> None:
+    """Plan to write the index, which may use the ``version`` of earlier steps."""
+
+    def text() -> str:
+        members = {name: _as_json(declared) for name, declared in index().items()}
+        return json.dumps(members, indent=0, sort_keys=True) + "\n"
+
+    commit.write(INDEX, text)
 
 
-def index_text(index: Index) -> str:
-    """Return the text of an index."""
-    members = {
-        name: declared.sha256 if declared.version is None else declared._asdict()
-        for name, declared in index.items()
-    }
-    return json.dumps(members, indent=0, sort_keys=True) + "\n"
+def digests_of_list(index: Index) -> set[str]:
+    """Return the digests of the list that an index declares; two while an erasure replaces files.
+
+    An empty index declares nothing: even an empty list is a partition.
+    """
+    if not index:
+        return set()
+    nexts = (each.next_sha256 or each.sha256 for each in index.values())
+    return {digest_of_all(each.sha256 for each in index.values()), digest_of_all(nexts)}
 
 
-def digest_of_all(index: Mapping[str, Declared | str]) -> str:
+def digest_of_all(digests: Iterable[str]) -> str:
     """Return the SHA-256 of the partitions' sorted hex digests, each followed by a line break."""
-    digests: Iterable[str] = (
-        each if isinstance(each, str) else each.sha256 for each in index.values()
-    )
     lines = "".join(f"{each}\n" for each in sorted(digests))
     return hashlib.sha256(lines.encode("ascii", "replace")).hexdigest()
+
+
+def _as_json(declared: Declared) -> str | dict[str, str | None]:
+    sha256, version, next_sha256 = declared
+    if next_sha256 is not None:
+        return declared._asdict()
+    return sha256 if version is None else {"sha256": sha256, "version": version}

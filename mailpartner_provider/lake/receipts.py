@@ -30,8 +30,9 @@ class Receipt:
     """What the receipts of all datasets declare; XCom, asset events and ``_receipts/`` carry it.
 
     Dates are ISO days, instants ISO in UTC. ``changed`` is whether the day holds anything else than
-    its last receipt declared. ``etag`` is the object store's own version of the file. A receipt may
-    lack members that have a default here: later versions added them.
+    its last receipt declared. ``etag`` is the object store's own version of the file. Only while an
+    erasure replaces the file, ``next_sha256`` is the digest of the new one. A receipt may lack
+    members that have a default here: later versions added them.
     """
 
     receipt_version: int = RECEIPT_VERSION
@@ -45,6 +46,7 @@ class Receipt:
     bytes: int
     sha256: str
     etag: str | None = None
+    next_sha256: str | None = None
     changed: bool
     conn_id: str | None = None
     dag_id: str | None
@@ -59,7 +61,10 @@ class Receipt:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a flat dict of strings, numbers, booleans and nulls."""
-        return asdict(self)
+        members = asdict(self)
+        if self.next_sha256 is None:
+            del members["next_sha256"]
+        return members
 
     def to_json(self) -> str:
         """Return the text of the receipt's file."""

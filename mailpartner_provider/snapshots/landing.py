@@ -63,7 +63,7 @@ def land_snapshot(
         cutoff = None if is_live else end_of_day(request.day, request.zone)
         staged = stage(stream, scratch, request.day, cutoff, heartbeat, request.email_mode, erased)
         _check_limits(staged, request.limits, past.last)
-        receipt = _plan(commit, request, past, stream, staged)
+        receipt = _plan(commit, request, past, stream, staged, LIVE if is_live else BACKDATED)
         commit.publish(raise_if_stopped)
     if request.keep_days:
         remove_old(request.destination, request.day, request.keep_days)
@@ -76,19 +76,17 @@ def _plan(
     past: Past,
     stream: UnsubscribeStream,
     staged: Staged,
+    status: str,
 ) -> SnapshotReceipt:
     """Plan the partitions, then the quarantine, and the receipt last."""
-    day, is_created = request.day, request.partition_by == CREATED
-    is_live = day_of(stream.observed_at, request.zone) <= day
-    landed = past.published.replace(
-        _partitions(staged, request), past.last if is_created else past.vouching
-    )
+    declared = past.last if request.partition_by == CREATED else past.vouching
+    landed = past.published.replace(_partitions(staged, request), declared)
     receipt = SnapshotReceipt(
         **landed._asdict(),
         **staged.receipt_members(),
         **request.run._asdict(),
-        snapshot_date=day.isoformat(),
-        status=LIVE if is_live else BACKDATED,
+        snapshot_date=request.day.isoformat(),
+        status=status,
         partition_by=request.partition_by,
         email_mode=request.email_mode.name,
         timezone=request.zone.key,
@@ -100,7 +98,7 @@ def _plan(
         previous_rows=past.previous.rows if past.previous else None,
     )
     _plan_quarantine(commit, request, past, staged)
-    commit.write(receipt_file(day), lambda: _with_etag(receipt, commit, request).to_json())
+    commit.write(receipt_file(request.day), lambda: _with_etag(receipt, commit, request).to_json())
     return receipt
 
 

@@ -6,8 +6,16 @@ from pathlib import Path
 from uuid import uuid4
 
 from mailpartner_provider.hooks.storage import open_destination
+from mailpartner_provider.lake import objects
 from mailpartner_provider.lake.storage import Destination
 from tests.support.lake import files
+
+CONDITIONS = CREATE, REPLACE = "If-None-Match", "If-Match"
+
+
+def prove(address: str) -> None:
+    """Note that a store has proved that it honours conditions."""
+    objects._conditional.update({(address, kind): True for kind in CONDITIONS})
 
 
 class Store:

@@ -6,8 +6,13 @@ import signal
 from functools import partial
 from itertools import count
 
+import pytest
+
 from tests.support.bucket import Request
-from tests.support.processes import write_at_most
+from tests.support.days import yesterday
+from tests.support.lake import partition_name, receipt_name
+from tests.support.landing import land
+from tests.support.processes import landing, write_at_most
 from tests.support.walk import OLD, Case
 
 
@@ -48,6 +53,45 @@ def test_requests(bucket_walk, stride):
             break
         assert -signal.SIGKILL == exit_code
         bucket_walk.check()
+
+
+@pytest.mark.usefixtures("forks", "temporary")
+class TestBackfill:
+    """A backfill that is killed anywhere is landed by its next try: no human has to help."""
+
+    def test_folder(self, api, lake, stride):
+        """It is killed at any of its steps."""
+        for number in count(stride, stride):
+            lake.restore({})
+            with landing(
+                lake.destination, stand_at=number, snapshot_date=str(yesterday())
+            ) as process:
+                if not process.stands():
+                    assert 0 == process.end()
+                    break
+                process.kill()
+                process.end()
+            self.check(lake)
+
+    def test_bucket(self, api, bucket_lake, stride):
+        """It is killed before or after any of its requests."""
+        bucket = bucket_lake.bucket
+        for number in count(stride, stride):
+            bucket_lake.restore({})
+            with landing(bucket_lake.destination, snapshot_date=str(yesterday())) as process:
+                bucket.fault = killing(process, number)
+                exit_code = process.end()
+            bucket.fault = Request.answer
+            if exit_code == 0:
+                break
+            self.check(bucket_lake)
+
+    @staticmethod
+    def check(store):
+        receipt = land(store, yesterday())
+        assert "backdated" == receipt["status"]
+        assert receipt == store.receipt(yesterday())
+        assert {partition_name(yesterday()), receipt_name(yesterday())} == store.files().keys()
 
 
 def killing(process, moment):
