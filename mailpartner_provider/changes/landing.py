@@ -105,7 +105,7 @@ def _files(
     if previous or not pair.earlier:
         return [current, *previous]
     log.info(
-        "Applying %d days of changes, because the snapshot of %s is not the one they lead to",
+        "Applying the changes of %d days, because the snapshot of %s is not the one they lead to",
         len(pair.earlier),
         pair.earlier[-1],
     )
