@@ -283,6 +283,21 @@ class TestKilled:
                 comparing(lake, feed, yesterday()).execute({})
         assert before == feed.files()
 
+    def test_back_again(self, lake, feed):
+        """The receipt of a day does not vouch for changes that a killed task put in their place,
+        even when the snapshot of which it speaks has been landed again since."""
+        put_snapshot(lake, yesterday(), [ANNE, BJORN])
+        comparing(lake, feed, yesterday()).execute({})
+        put_snapshot(lake, yesterday(), [ANNE, CARLA])
+        kill(partial(tell, lake, day=yesterday()), feed.folder, 1)
+        put_snapshot(lake, yesterday(), [ANNE, BJORN])
+        assert lake.receipt(yesterday())["sha256"] == feed.receipt(yesterday())["source_sha256"]
+        put_snapshot(lake, today(), [ANNE, BJORN, DORA])
+
+        comparing(lake, feed).execute({})
+
+        assert listed(lake, today()) == told(feed)
+
     def test_changes_deleted(self, lake, feed):
         """Where somebody has deleted a day's changes, those of the next day include them."""
         for days, records in ((3, [ANNE]), (2, [ANNE, BJORN])):
