@@ -49,6 +49,7 @@ class Commit:
         self._scratch = scratch
         self._versions: dict[str, str | None] = {}
         self._required: list[str] = []
+        self._required_prefix: str | None = None
         self._steps: list[_Step] = []
 
     def uri(self, name: str) -> str:
@@ -108,6 +109,10 @@ class Commit:
         """Make the commit depend on a file that it has read and does not change."""
         self._required.append(name)
 
+    def require_files(self, prefix: str) -> None:
+        """Make the commit depend on the files that it has listed, and on there being no more."""
+        self._required_prefix = prefix
+
     def replace(self, name: str, file: Path) -> None:
         """Plan to replace a file by a finished scratch file."""
         self._steps.append(_Step(name, file))
@@ -135,10 +140,13 @@ class Commit:
         with self.destination.locked(heartbeat):
             if not has_etags:  # under the lock nothing can change after this check
                 self._check([*self._required, *(step.name for step in self._steps)])
+                self._check_files()
             for number, step in enumerate(self._steps, 1):
                 heartbeat()
                 if has_etags and number in (1, len(self._steps)):
                     self._check(self._required)
+                if has_etags and number in (1, len(self._steps)):
+                    self._check_files()
                 self._carry_out(step)
 
     def _carry_out(self, step: _Step) -> None:
@@ -162,3 +170,18 @@ class Commit:
             info = self.destination.info(name)
             if (info.version if info else None) != self._versions.get(name):
                 raise Conflict(f"{self.uri(name)} has just been changed by another task")
+
+    def _check_files(self) -> None:
+        """Compare the files with the required prefix with what the plan saw."""
+        prefix = self._required_prefix
+        if prefix is None:
+            return
+        files = self.destination.list_files(prefix)
+        found = {(name, info.version) for name, info in files.items()}
+        seen = {
+            (name, version)
+            for name, version in self._versions.items()
+            if name.startswith(prefix) and version is not None
+        }
+        if changed := found ^ seen:
+            raise Conflict(f"{self.uri(min(changed)[0])} has just been changed by another task")

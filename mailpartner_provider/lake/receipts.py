@@ -105,7 +105,9 @@ class SnapshotReceipt(Receipt):
 class ChangesReceipt(Receipt):
     """The receipt of the changes between two snapshots.
 
-    ``rows`` = ``added`` + ``removed`` + ``changed_records``.
+    ``rows`` = ``added`` + ``removed`` + ``changed_records``. ``source_sha256`` and
+    ``source_observed_at`` are those of the day's snapshot. ``previous_sha256`` is null where the
+    changes before were applied, because their snapshot had been replaced or removed.
     """
 
     dataset: str = "mailpartner.unsubscribe_changes"
@@ -115,6 +117,7 @@ class ChangesReceipt(Receipt):
     changed_records: int
     source_uri: str
     source_sha256: str
+    source_observed_at: str | None = None
     previous_uri: str | None = None
     previous_sha256: str | None
 

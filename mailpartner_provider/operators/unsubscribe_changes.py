@@ -26,11 +26,15 @@ class UnsubscribeChangesOperator(BaseOperator):
     """Land what changed in the Mail Partner suppression list as one Parquet partition a day.
 
     Compares the day's snapshot, as ``UnsubscribeToParquetOperator`` landed it, id by id with the
-    last live one before it, and lands the difference in ``<destination>/dt=YYYY-MM-DD/``: records
-    with ``change`` (``added``, ``removed`` or ``changed``) and ``previous_snapshot_date``, which is
-    null for the very first snapshot and shows gaps of days. Remove all records of these ids from
-    the previous snapshot, insert those ``added`` and ``changed``, and the result is the day's
-    snapshot.
+    one whose changes were landed last, and lands the difference in
+    ``<destination>/dt=YYYY-MM-DD/``: records with ``change`` (``added``, ``removed`` or
+    ``changed``) and ``previous_snapshot_date``, which is null for the very first snapshot and shows
+    gaps of days. Remove all records of these ids from the previous snapshot, insert those ``added``
+    and ``changed``, and the result is the day's snapshot.
+
+    So all changes, applied in order to nothing, give the last snapshot. Where the snapshot compared
+    last has been replaced or removed, they are applied instead of it. Only the newest day is landed
+    again: the changes of an earlier one are kept, because those of later days build on them.
 
     A backdated snapshot cannot show who was removed: the task is skipped, and the next live one is
     compared across that day. Needs ``pip install 'mailpartner-provider[changes]'``.
@@ -45,9 +49,11 @@ class UnsubscribeChangesOperator(BaseOperator):
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
     :raises WrongArgument: when the DAG is parsed: an argument that is no template is wrong
     :raises AirflowFailException: an argument is wrong, or DuckDB missing: Airflow does not retry
-    :raises AirflowSkipException: the day's snapshot is backdated
+    :raises AirflowSkipException: the day's snapshot is backdated, or the changes of a later day
+        include those of the day
     :raises BadData: a snapshot is missing, does not match its receipt, has other columns than the
-        one before, or exceeds ``max_removed``
+        one before, or exceeds ``max_removed``; or it has been replaced, and the changes do not
+        begin with a whole list
     :raises OSError: source or destination cannot be read or written
     """
 

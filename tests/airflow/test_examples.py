@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from airflow.timetables.trigger import CronTriggerTimetable
@@ -77,6 +78,17 @@ def test_changes_by_asset(api, lake, monkeypatch):
 
     assert {"land_changes": "success"} == run.states
     assert f"unsubscribe_changes/dt={today()}/part-00000.parquet" in lake.files()
+
+
+def test_changes_by_several_events():
+    """Of several events, the newest day counts, in whatever order they were: its changes include
+    those of the days before."""
+    task = load(EXAMPLES / "mailpartner_changes_by_asset.py").get_task("land_changes")
+    extras = [{"snapshot_date": str(days_ago(days))} for days in (2, 0, 1)]
+    events = {"asset": [SimpleNamespace(extra=extra) for extra in extras]}
+
+    for name in ("triggering_asset_events", "triggering_dataset_events"):
+        assert str(today()) == task.render_template(task.snapshot_date, {name: events})
 
 
 def test_local(api, lake, monkeypatch):
