@@ -23,7 +23,7 @@ from mailpartner_provider.lake.layouts import Landed, Snapshot
 from mailpartner_provider.lake.names import ERASED, PARTITION_PREFIX, partition_file, receipt_file
 from mailpartner_provider.lake.parquet import in_row_groups, write_rows
 from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
-from mailpartner_provider.lake.scratch import digest, naming_path
+from mailpartner_provider.lake.scratch import naming_path
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.privacy.erasure_list import ErasureList, read_erasure_list
 from mailpartner_provider.schemas import changes_schema
@@ -123,7 +123,7 @@ def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
             "the receipt, so that the day counts as not landed",
             day=receipt.day,
         )
-    if digest(file) != receipt.sha256:
+    if not receipt.declaration.is_of(file):
         raise BadData(
             f"{source.uri(name)} does not match its receipt: restore the file or the receipt; on "
             "its own day, land it again",

@@ -13,7 +13,7 @@ from datetime import date
 from typing import NamedTuple
 
 from mailpartner_provider.errors import BadData, NothingToLand, WrongArgument
-from mailpartner_provider.lake.commit import Commit, Declared
+from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import receipt_of, receipts, refuse_another
 from mailpartner_provider.lake.layouts import SNAPSHOT, list_partitions
 from mailpartner_provider.lake.names import day_in_name, partition_file
@@ -128,9 +128,7 @@ def _snapshot_of(
 
     An erasure gives the snapshot another digest, and the same list, landed again, another instant.
     """
-    if last is None or not commit.matches(
-        partition_file(last.day), Declared(last.sha256, last.etag)
-    ):
+    if last is None or not commit.matches(partition_file(last.day), last.declaration):
         return None  # the landing or an erasure was killed
     if len(earlier) > 1 and str(earlier[-2]) > (last.previous_snapshot_date or ""):
         return None  # the changes of a day before were landed at the same time

@@ -28,6 +28,10 @@ class Declared(NamedTuple):
     version: str | None = None
     next_sha256: str | None = None
 
+    def is_of(self, file: Path) -> bool:
+        """Return whether this is the declaration of a file with these bytes."""
+        return digest(file) in (self.sha256, self.next_sha256)
+
 
 class _Step(NamedTuple):
     """A file to replace by a scratch file, by a text that is known in its turn, or to remove."""
@@ -96,7 +100,7 @@ class Commit:
         if declared.version is not None and declared.next_sha256 is None:
             return self._versions.get(name) == declared.version
         copy = self.copy(name)
-        return copy is not None and digest(copy) in (declared.sha256, declared.next_sha256)
+        return copy is not None and declared.is_of(copy)
 
     def version(self, name: str) -> str | None:
         """Return the version of a file, as seen or as published; None where versions do not last.

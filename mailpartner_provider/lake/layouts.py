@@ -57,8 +57,7 @@ class Snapshot:
 
     def matches(self, receipt: Receipt) -> bool:
         """Return whether the partition is the one that a receipt declares."""
-        declared = Declared(receipt.sha256, receipt.etag, receipt.next_sha256)
-        return self.exists and self._commit.matches(self.name, declared)
+        return self.exists and self._commit.matches(self.name, receipt.declaration)
 
     def copy(self) -> Path | None:
         """Copy the partition into scratch space; None when it has just been removed."""

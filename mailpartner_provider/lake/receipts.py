@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mailpartner_provider import __version__
 from mailpartner_provider.errors import BadData
+from mailpartner_provider.lake.commit import Declared
 
 RECEIPT_VERSION = 1
 LIVE = "live"
@@ -58,6 +59,11 @@ class Receipt:
     def day(self) -> date:
         """The ``snapshot_date`` as a date."""
         return date.fromisoformat(self.snapshot_date)
+
+    @property
+    def declaration(self) -> Declared:
+        """What the receipt declares about the day's file."""
+        return Declared(self.sha256, self.etag, self.next_sha256)
 
     def as_dict(self) -> dict[str, Any]:
         """Return a flat dict of strings, numbers, booleans and nulls."""

@@ -14,6 +14,7 @@ from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import SnapshotRequest
 from tests.support.api import listing
+from tests.support.changes import comparing
 from tests.support.days import PARIS, today, yesterday
 from tests.support.erasing import (
     NAMED,
@@ -60,6 +61,15 @@ class TestKilled:
         assert_receipts(two_days, yesterday(), today())
         if steps:
             assert_gone(two_days)
+
+    @pytest.mark.parametrize("steps", STEPS)
+    def test_changes_go_on(self, two_days, steps, tmp_path):
+        """The changes of the day are landed all the same: the receipt vouches for both files."""
+        kill(erased, two_days.folder, steps)
+
+        receipt = comparing(two_days, tmp_path).execute({})
+
+        assert receipt["rows"] == two_days.receipt(today())["rows"]
 
     @pytest.mark.parametrize("steps", STEPS)
     def test_other_bytes(self, two_days, steps):
