@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mailpartner_provider.api.cells import cut_columns
 from mailpartner_provider.api.columns import (
     doubtful_emails,
     either,
@@ -57,7 +58,7 @@ def decode_block(data: bytes, zone: ZoneInfo) -> Block | None:
 
 def decode_fast(data: bytes, zone: ZoneInfo) -> Block | None:
     """Decode with Arrow, except for rows in doubt; None when the whole block is in doubt."""
-    columns = read_columns(data)
+    columns = cut_columns(data) or read_columns(data)
     created = columns and instants(columns.created, zone)
     raw_records = _parsed(data) if columns and columns.has_unknown_fields else []
     if columns is None or created is None or raw_records is None:
