@@ -87,6 +87,7 @@ def test_damages(records, damages):
         '{"id":7,"email":"a","createdAt":"b"} ',
         ' {"id":7,"email":"a","createdAt":"b"}',
         '{"ID":7,"email":"a","createdAt":"b"}',
+        '{"id":7,"email":"a"""""}',
         '""""""""""}',
         '"""""""""",',
         "",
