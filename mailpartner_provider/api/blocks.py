@@ -104,8 +104,7 @@ def _parsed(data: bytes) -> list[Any] | None:
 
 
 def _unknown_fields(raw_records: list[Any]) -> frozenset[str]:
-    names = (raw.keys() for raw in raw_records if isinstance(raw, dict))
-    return frozenset().union(*names) - FIELDS
+    return frozenset().union(*(raw for raw in raw_records if isinstance(raw, dict))) - FIELDS
 
 
 def _records_at(indices: list[int], data: bytes, count: int) -> dict[int, Any] | None:
