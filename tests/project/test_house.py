@@ -69,7 +69,7 @@ THIRD_PARTIES = {
     "azure": {"lake.azure"},
     "gcsfs": {"lake.gcs"},
     "aiohttp": {"lake.gcs"},
-    "numpy": {"privacy.arrays", "privacy.fingerprints"},
+    "numpy": {"api.cells", "privacy.arrays", "privacy.fingerprints"},
     "fastapi": {"ui.plugin"},
     "jinja2": {"ui.page"},
     "pytest": {"testing.plugin"},
