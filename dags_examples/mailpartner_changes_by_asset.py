@@ -28,7 +28,7 @@ with DAG(
 ):
     UnsubscribeChangesOperator(
         task_id="land_changes",
-        source=f"{LAKE}/unsubscribes",
-        destination=f"{LAKE}/unsubscribe_changes",
+        source=f"{LAKE}/daily/unsubscribes",
+        destination=f"{LAKE}/daily/unsubscribe_changes",
         snapshot_date=f"{{{{ {EVENTS} | map(attribute='extra.snapshot_date') | max }}}}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +58,33 @@ def open_destination(destination: Any, argument: str = "destination") -> Destina
         ) from error
 
 
+def find_destinations(pattern: str) -> list[str]:
+    """Return the destinations that match a pattern, whose last parts may have a ``*``, sorted.
+
+    ``s3://aws_default@lake/account=*`` is each account's folder. What has no ``*`` is returned as
+    it is, whether it exists or not.
+
+    :raises WrongArgument: no folder matches, or Airflow cannot open the store
+    :raises OSError: the store cannot be listed
+    """
+    begin, star, _ = pattern.partition("*")
+    if not star:
+        return [pattern]
+    parent, _, _ = begin.rpartition("/")
+    part, *rest = pattern[len(parent) + 1 :].split("/")
+    place = check_destination(parent)
+    names = _names(place)
+    found = [
+        destination
+        for name in sorted(fnmatch.filter(names, part))
+        if not name.startswith((".", "_"))
+        for destination in find_destinations("/".join([parent, name, *rest]))
+    ]
+    if not found:
+        raise WrongArgument(f"no folder matches {pattern}: correct the pattern")
+    return found
+
+
 def check_destination(destination: Any, argument: str = "destination") -> _Place:
     """Read a destination without opening it.
 
@@ -96,6 +124,16 @@ class _Place(NamedTuple):
     conn_id: str = ""
     bucket: str = ""
     root: str = ""
+
+
+def _names(place: _Place) -> list[str]:
+    """List the names in a folder."""
+    if place.scheme in _LOCAL:
+        return [path.name for path in Path(place.root).iterdir() if path.is_dir()]
+    fs = _file_system(place.scheme, place.conn_id)
+    fs.invalidate_cache()
+    listed = fs.ls(f"{place.bucket}/{place.root}".rstrip("/"), detail=False)
+    return [name.rstrip("/").rpartition("/")[2] for name in listed]
 
 
 def _file_system(scheme: str, conn_id: str) -> Any:

@@ -40,6 +40,23 @@ def test_all_of_them():
     assert all(dag.doc_md for dag in dags)
 
 
+def test_folders():
+    """No two examples land in the same folder, where they would land each other's lists."""
+    tasks = [
+        task
+        for file in EXAMPLES.glob("*.py")
+        for task in load(file).tasks
+        if task.task_type.startswith("Unsubscribe")
+    ]
+    places = [
+        task.partial_kwargs["destination"] if task.is_mapped else task.destination for task in tasks
+    ]
+
+    assert 6 == len(places) == len(set(places))
+    inner = [(one, other) for one in places for other in places if other.startswith(f"{one}/")]
+    assert [] == inner
+
+
 def test_nothing_else_installed():
     """Every example parses where nothing is installed but this package."""
     script = f"""
@@ -77,7 +94,7 @@ def test_changes_by_asset(api, lake, monkeypatch):
     _, run = run_by_scheduler(dag_of(landed, schedule=nightly, due=midnight(days_ago(5))), follower)
 
     assert {"land_changes": "success"} == run.states
-    assert f"unsubscribe_changes/dt={today()}/part-00000.parquet" in lake.files()
+    assert f"daily/unsubscribe_changes/dt={today()}/part-00000.parquet" in lake.files()
 
 
 def test_changes_by_several_events():
@@ -98,7 +115,7 @@ def test_local(api, lake, monkeypatch):
     run = run_by_hand(load(EXAMPLES / "mailpartner_daily_local.py"), noon())
 
     assert {"land_unsubscribes": "success"} == run.states
-    assert f"unsubscribes/dt={today()}/part-00000.parquet" in lake.files()
+    assert f"daily/unsubscribes/dt={today()}/part-00000.parquet" in lake.files()
 
 
 def test_s3(api, bucket, monkeypatch):
@@ -124,6 +141,6 @@ def test_many_accounts(lake, monkeypatch):
 
     receipts = {
         path.parts[-3]: json.loads(path.read_text())["rows"]
-        for path in (lake / "unsubscribes").glob("account=*/_receipts/*.json")
+        for path in (lake / "accounts").glob("account=*/_receipts/*.json")
     }
     assert {"account=shoes": 1, "account=gloves": 3} == receipts
