@@ -32,6 +32,13 @@ Index = dict[str, Declared]
 log = logging.getLogger(__name__)
 
 
+class Partition(NamedTuple):
+    """A partition whose file is written only when it is needed, and the digest of its rows."""
+
+    write: Callable[[], Path]
+    rows_sha256: str
+
+
 class Landed(NamedTuple):
     """What will lie in the partitions, as receipts declare it.
 
@@ -91,10 +98,12 @@ class CreatedList:
         """Return whether the index declares the list that a receipt declares."""
         return receipt.sha256 in digests_of_list(self._index or {})
 
-    def replace(self, files: Mapping[str, Path], declared: SnapshotReceipt | None) -> Landed:
+    def replace(
+        self, partitions: Mapping[str, Partition], declared: SnapshotReceipt | None
+    ) -> Landed:
         """Plan to write the partitions that changed, and to remove those that became empty.
 
-        :param files: all finished partitions of the list: no others remain
+        :param partitions: all partitions of the list: no others remain
         :param declared: the last receipt of the list
         :raises WrongArgument: there are partitions, and nothing says that they are of this layout
         """
@@ -105,40 +114,52 @@ class CreatedList:
                 f"receipt nor {INDEX} says that it is of partition_by={CREATED!r}: choose another "
                 "folder"
             )
-        digests = {name: digest(file) for name, file in files.items()}
-        kept = {
-            name: index[name]
-            for name, sha256 in digests.items()
-            if name in self._files
-            and name in index
-            and index[name].sha256 == sha256
-            and index[name].next_sha256 is None
-            and commit.matches(name, index[name])
-        }
-        to_write = sorted(files.keys() - kept.keys())
-        to_remove = sorted(self._files.keys() - files.keys())
-        if to_write or to_remove or kept != self._index:
+        kept, new, files = Index(), Index(), dict[str, Path]()
+        for name, (write, rows_sha256) in partitions.items():
+            existing = index.get(name)
+            if existing is None or not self._is_complete(name, existing):
+                existing = None
+            if existing is None or existing.rows_sha256 != rows_sha256:
+                file = write()
+                sha256 = digest(file)
+                if existing is None or existing.sha256 != sha256:
+                    files[name] = file
+                    new[name] = Declared(sha256, rows_sha256=rows_sha256)
+                    continue
+            kept[name] = existing._replace(rows_sha256=rows_sha256)
+        to_remove = sorted(self._files.keys() - partitions.keys())
+        if files or to_remove or kept != self._index:
             write_index(commit, lambda: kept)
-            for name in to_write:
+            for name in sorted(files):
                 commit.replace(name, files[name])
             for name in to_remove:
                 commit.remove(name)
             write_index(
                 commit,
-                lambda: {
-                    name: Declared(each, commit.version(name)) for name, each in digests.items()
-                },
+                lambda: (
+                    kept
+                    | {
+                        name: each._replace(version=commit.version(name))
+                        for name, each in new.items()
+                    }
+                ),
             )
-        sha256 = digest_of_all(digests.values())
+        sha256 = digest_of_all(each.sha256 for each in (kept | new).values())
         return Landed(
             uri=commit.uri("").rstrip("/"),
-            bytes=sum(file.stat().st_size for file in files.values()),
+            bytes=sum(self._files[name].size for name in kept)
+            + sum(file.stat().st_size for file in files.values()),
             sha256=sha256,
-            changed=bool(to_write or to_remove) or declared is None or declared.sha256 != sha256,
-            partitions_written=len(to_write),
+            changed=bool(files or to_remove) or declared is None or declared.sha256 != sha256,
+            partitions_written=len(files),
             partitions_kept=len(kept),
             partitions_removed=len(to_remove),
         )
+
+    def _is_complete(self, name: str, declared: Declared) -> bool:
+        """Return whether a partition is what the index declares, and no erasure has to go on."""
+        is_settled = name in self._files and declared.next_sha256 is None
+        return is_settled and self._commit.matches(name, declared)
 
 
 def list_partitions(commit: Commit) -> dict[str, FileInfo]:
@@ -156,7 +177,9 @@ def read_index(commit: Commit) -> Index | None:
         return {
             name: Declared(each)
             if isinstance(each, str)
-            else Declared(each["sha256"], each["version"], each.get("next_sha256"))
+            else Declared(
+                each["sha256"], each["version"], each.get("next_sha256"), each.get("rows_sha256")
+            )
             for name, each in json.loads(content.data).items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -168,8 +191,9 @@ def write_index(commit: Commit, index: Callable[[], Index]) -> None:
     """Plan to write the index, which may use the ``version`` of earlier steps."""
 
     def text() -> str:
-        members = {name: _as_json(declared) for name, declared in index().items()}
-        return json.dumps(members, indent=0, sort_keys=True) + "\n"
+        members = sorted(index().items())
+        lines = (f"{json.dumps(name)}: {_as_json(declared)}" for name, declared in members)
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     commit.write(INDEX, text)
 
@@ -191,8 +215,6 @@ def digest_of_all(digests: Iterable[str]) -> str:
     return hashlib.sha256(lines.encode("ascii", "replace")).hexdigest()
 
 
-def _as_json(declared: Declared) -> str | dict[str, str | None]:
-    sha256, version, next_sha256 = declared
-    if next_sha256 is not None:
-        return declared._asdict()
-    return sha256 if version is None else {"sha256": sha256, "version": version}
+def _as_json(declared: Declared) -> str:
+    known = {name: each for name, each in declared._asdict().items() if each is not None}
+    return json.dumps(declared.sha256 if len(known) == 1 else {"version": None} | known)

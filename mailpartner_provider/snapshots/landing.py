@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.days import day_of, end_of_day, iso_utc
 from mailpartner_provider.errors import BadData, NothingToLand
 from mailpartner_provider.lake.commit import Commit
-from mailpartner_provider.lake.layouts import CREATED
+from mailpartner_provider.lake.layouts import CREATED, Landed, Snapshot
 from mailpartner_provider.lake.names import ERASED, partition_file, receipt_file, rejected_file
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, SnapshotReceipt
 from mailpartner_provider.lake.retention import remove_old
@@ -79,8 +78,7 @@ def _plan(
     status: str,
 ) -> SnapshotReceipt:
     """Plan the partitions, then the quarantine, and the receipt last."""
-    declared = past.last if request.partition_by == CREATED else past.vouching
-    landed = past.published.replace(_partitions(staged, request), declared)
+    landed = _plan_partitions(request, past, staged)
     receipt = SnapshotReceipt(
         **landed._asdict(),
         **staged.receipt_members(),
@@ -126,11 +124,12 @@ def _with_etag(
     return replace(receipt, etag=commit.version(partition_file(request.day)))
 
 
-def _partitions(staged: Staged, request: SnapshotRequest) -> dict[str, Path]:
-    """Return the finished partitions by their names."""
-    if request.partition_by == CREATED:
-        return split_by_day(staged.file, request.zone, request.email_mode.column)
-    return {partition_file(request.day): staged.file}
+def _plan_partitions(request: SnapshotRequest, past: Past, staged: Staged) -> Landed:
+    """Plan to replace the partitions that changed."""
+    if isinstance(past.published, Snapshot):
+        return past.published.replace({partition_file(request.day): staged.file}, past.vouching)
+    with split_by_day(staged.file, request.zone, request.email_mode.column) as partitions:
+        return past.published.replace(partitions, past.last)
 
 
 def _check_limits(staged: Staged, limits: Limits, last: SnapshotReceipt | None) -> None:

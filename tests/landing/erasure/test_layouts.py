@@ -12,7 +12,7 @@ import pytest
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.lake.local import LocalFolder
 from tests.support.api import connect
-from tests.support.created import land_list, partitions
+from tests.support.created import declared_digests, land_list, partitions
 from tests.support.days import days_ago, today, yesterday
 from tests.support.erasing import (
     KEY,
@@ -140,7 +140,7 @@ class TestDaysOfOptOut:
     def assert_declared(landed):
         """Index and receipts declare all files, and a landing finds nothing to do."""
         assert landed.receipt()["sha256"] == landed.receipt(yesterday())["sha256"]
-        index = json.loads((landed / "_partitions.json").read_text())
+        index = declared_digests(landed)
         assert {name for name in landed.files() if name[:3] == "dt="} == index.keys()
         for name, sha256 in index.items():
             assert hashlib.sha256((landed / name).read_bytes()).hexdigest() == sha256
