@@ -48,9 +48,7 @@ def test_folders():
         for task in load(file).tasks
         if task.task_type.startswith("Unsubscribe")
     ]
-    places = [
-        task.partial_kwargs["destination"] if task.is_mapped else task.destination for task in tasks
-    ]
+    places = [getattr(task, "partial_kwargs", vars(task))["destination"] for task in tasks]
 
     assert 6 == len(places) == len(set(places))
     inner = [(one, other) for one in places for other in places if other.startswith(f"{one}/")]

@@ -178,9 +178,8 @@ FAILURES = {
     "no port": Failure(fields={"host": f"https://x.example:{QUOTED_KEY}"}),
     "an address for seconds": Failure(fields={"extra": {"read_timeout": ADDRESS}}),
     "no connection": Failure(arguments={"mailpartner_conn_id": "nowhere"}),
-    "no such zone": Failure(arguments={"timezone": "nowhere"}),
-    "no such day": Failure(arguments={"snapshot_date": "today"}),
-    "nothing to open": Failure(arguments={"destination": "nowhere://lake"}),
+    "no such day": Failure(arguments={"snapshot_date": "{{ 'today' }}"}),
+    "nothing to open": Failure(arguments={"destination": "{{ 'nowhere' }}://lake"}),
     "no folder": Failure(arguments={"destination": "/dev/null/lake"}),
     # The landing
     "killed": Failure(answer=faults.stalled(0.9), by=Killed),
