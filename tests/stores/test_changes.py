@@ -8,9 +8,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.errors import BadData, LandingStopped
-from tests.support.bucket import refusing
 from tests.support.changes import ANNE, BJORN, CARLA, begin, compare, comparing
 from tests.support.days import today, yesterday
+from tests.support.front import refusing
 from tests.support.lake import partition_name
 from tests.support.snapshots import put_snapshot
 
