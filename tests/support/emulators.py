@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from tests import HOME
 from tests.support.front import Front, forwarding
 
 NODE = Path(__file__).parents[2] / ".stores" / "node_modules" / ".bin"
@@ -130,7 +131,7 @@ def _answers(url: str) -> bool:
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="mailpartner-tests-")
+    return tempfile.TemporaryDirectory(dir=HOME)  # a test may have temporary files elsewhere
 
 
 def _free_port() -> int:

@@ -12,7 +12,7 @@ import pytest
 from mailpartner_provider.errors import BadData
 from tests.support.days import midnight, tomorrow
 from tests.support.landing import land
-from tests.support.meetings import WALKS, walk
+from tests.support.meetings import WALKS, parameters, walk
 from tests.support.processes import landing, travel
 from tests.support.races import ONE, OTHER, land_beside, reconciled, seen
 from tests.support.walk import TERMS
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("forks", "temporary")
 
 
 @pytest.mark.usefixtures("ready_locks")
-@pytest.mark.parametrize("case", WALKS, ids=str)
+@pytest.mark.parametrize("case", parameters(WALKS))
 def test_meetings(place, case, store_stride, count_meetings):
     """Two writers that meet at any pair of their steps leave the newest list, whole, with manifests
     that are its own, so that landing it again changes nothing."""
