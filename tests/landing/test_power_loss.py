@@ -62,6 +62,7 @@ def test_states(tmp_path, kind, partition_by):
         lake.restore(state)
         WORK[kind](lander, folder)
         holds_newest(lake.files(), lander, partition_by, is_erased=kind == "erasure")
+        assert not lander.again(folder).changed
 
 
 def promised_too_early(state, before):

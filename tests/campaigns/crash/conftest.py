@@ -10,7 +10,7 @@ from tests.support.emulators import missing
 from tests.support.stores import KINDS
 from tests.support.walk import CASES, Walk
 
-#: How many times fewer steps are walked in an object store, which is slower than a folder.
+#: How many times fewer steps are walked where a step is slow.
 SLOW = 4
 
 _figures = pytest.StashKey[Counter[str]]()
@@ -29,7 +29,13 @@ def stride(pytestconfig):
 
 @pytest.fixture
 def store_stride(place, stride):
-    """Of how many steps in the store one is walked."""
+    """Of how many steps in the store a landing is killed at one."""
+    return SLOW * stride if place.kind in ("azure", "gcs") else stride
+
+
+@pytest.fixture
+def meeting_stride(place, stride):
+    """Of how many steps in the store two writers meet at one."""
     return stride if place.kind == "folder" else SLOW * stride
 
 

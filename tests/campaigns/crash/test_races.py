@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("forks", "temporary")
 
 @pytest.mark.usefixtures("ready_locks")
 @pytest.mark.parametrize("case", parameters(WALKS))
-def test_meetings(place, case, store_stride, count_meetings):
+def test_meetings(place, case, meeting_stride, count_meetings):
     """Two writers that meet at any pair of their steps leave the newest list, whole, with manifests
     that are its own, so that landing it again changes nothing."""
-    count_meetings(walk(place, case, store_stride))
+    count_meetings(walk(place, case, meeting_stride))
 
 
 @pytest.fixture
