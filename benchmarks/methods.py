@@ -16,14 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+BUCKET = "lake"
 KEY = "benchmark-key"
 PARIS = "Europe/Paris"
 
 Method = Callable[[str, Path], object]
 
 
-def mailpartner_provider() -> Method:
-    """The operator's ``execute``, with all its checks."""
+def mailpartner_provider(bucket: str = "") -> Method:
+    """The operator's ``execute``, with all its checks, into a folder or a folder of a bucket."""
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     import mailpartner_provider.hooks.mailpartner
@@ -36,10 +37,18 @@ def mailpartner_provider() -> Method:
         )
         today = datetime.now(ZoneInfo(PARIS)).date().isoformat()
         UnsubscribeToParquetOperator(
-            task_id="land", destination=str(folder), snapshot_date=today, max_rejected=10**9
+            task_id="land", destination=f"{bucket}{folder}", snapshot_date=today, max_rejected=10**9
         ).execute({})
 
     return method
+
+
+def mailpartner_provider_s3() -> Method:
+    """The same into S3; Airflow's connection ``aws_default`` is in the environment."""
+    import airflow.providers.amazon.aws.fs.s3
+    import s3fs
+
+    return mailpartner_provider(f"s3://aws_default@{BUCKET}")
 
 
 def pandas() -> Method:
@@ -190,6 +199,7 @@ def parse_and_write() -> Method:
 
 METHODS = {
     "mailpartner-provider": mailpartner_provider,
+    "mailpartner-provider, S3": mailpartner_provider_s3,
     "pandas": pandas,
     "polars": polars,
     "DuckDB": duckdb,

@@ -16,12 +16,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.server import UNUSUAL, list_file, serving
+from benchmarks.server import UNUSUAL, list_file, serving, serving_s3
 
 FOLDER = Path(__file__).parent
 CACHE = FOLDER.parent / ".bench"
 DOCS = FOLDER.parent / "docs"
 OURS = "mailpartner-provider"
+OURS_S3 = f"{OURS}, S3"
 PEERS = ("pandas", "polars", "DuckDB", "dlt")
 ON_ONE_CORE = (OURS, "pandas", "polars", "DuckDB")
 LOWER_BOUNDS = ("parse and write only", "download only")
@@ -62,6 +63,7 @@ def main() -> None:
     jobs += [job._replace(on_one_core=True) for job in jobs if job.method in ON_ONE_CORE]
     jobs += [Job(method, file) for file in unusual.values() for method in (OURS, "pandas")]
     jobs += [Job(OURS, lists[size]) for size in given.curve if size not in given.sizes]
+    jobs += [Job(OURS_S3, lists[size]) for size in given.curve]
     costs = measure(jobs, given.rounds)
 
     text = "\n".join(
@@ -84,11 +86,11 @@ def main() -> None:
 def measure(jobs: list[Job], rounds: int, folder: Path = CACHE) -> Costs:
     """Run every job once per round; return the median of each figure."""
     figures: dict[Job, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    with serving(folder) as address:
+    with serving(folder) as address, serving_s3() as environment:
         for turn in range(rounds):
             for job in jobs:
                 print(f"round {turn + 1} of {rounds}: {job.method}, {job.file}", file=sys.stderr)
-                for name, figure in run_job(job, address).items():
+                for name, figure in run_job(job, address, environment).items():
                     figures[job][name].append(figure)
     return {
         job: {name: statistics.median(seen) for name, seen in each.items()}
@@ -96,7 +98,7 @@ def measure(jobs: list[Job], rounds: int, folder: Path = CACHE) -> Costs:
     }
 
 
-def run_job(job: Job, address: str) -> dict[str, float]:
+def run_job(job: Job, address: str, environment: dict[str, str]) -> dict[str, float]:
     """Run a job in a new process; return its figures."""
     folder = tempfile.mkdtemp(prefix="mailpartner-bench-")
     command = [
@@ -110,7 +112,14 @@ def run_job(job: Job, address: str) -> dict[str, float]:
     if job.on_one_core:
         command = ["taskset", "--cpu-list", str(max(os.sched_getaffinity(0))), *command]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(
+            command,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if done.returncode:
@@ -178,13 +187,13 @@ def curve_table(costs: Costs, files: dict[int, str]) -> str:
     """Return the table of the memory of a landing, by the length of the list."""
     rows = [
         "## Memory of a landing\n",
-        "| records | peak above the idle process, MB |",
-        "| --: | --: |",
-        *(
-            f"| {size:,} | {above_idle(costs[Job(OURS, file)]):,.0f} |"
-            for size, file in files.items()
-        ),
+        "Peak above the idle process, in MB. S3 is moto's server, in another process.\n",
+        "| records | into a folder | into S3 |",
+        "| --: | --: | --: |",
     ]
+    for size, file in files.items():
+        folder, s3 = (above_idle(costs[Job(method, file)]) for method in (OURS, OURS_S3))
+        rows.append(f"| {size:,} | {folder:,.0f} | {s3:,.0f} |")
     return "\n".join(rows) + "\n"
 
 

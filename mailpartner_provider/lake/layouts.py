@@ -90,8 +90,8 @@ class CreatedList:
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._index = read_index(commit)
         self._files = list_partitions(commit)
+        self._index = read_index(commit)  # after them, because a first landing writes it before
         self.exists = bool(self._files)
 
     def matches(self, receipt: Receipt) -> bool:

@@ -17,8 +17,8 @@ from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
 from tests.support.api import THREE, connect, listing
-from tests.support.bucket import Request, refusing
 from tests.support.days import PARIS, days_ago, midnight, today, tomorrow, yesterday
+from tests.support.front import Request, refusing
 from tests.support.killed import kill
 from tests.support.lake import BucketLake, files, partition_name, quarantine_name, receipt_name
 from tests.support.landing import land, operator

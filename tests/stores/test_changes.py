@@ -14,10 +14,10 @@ from mailpartner_provider.changes.landing import land_changes
 from mailpartner_provider.changes.pair import ChangesRequest
 from mailpartner_provider.errors import BadData, Conflict, LandingStopped
 from mailpartner_provider.hooks.storage import open_destination
-from tests.support.bucket import Request, refusing
 from tests.support.changes import ANNE, BJORN, CARLA, begin, compare, comparing
 from tests.support.days import days_ago, today, tomorrow, yesterday
 from tests.support.feeds import listed, told
+from tests.support.front import Request, refusing
 from tests.support.lake import BucketLake, Lake, partition_name
 from tests.support.snapshots import put_snapshot
 

@@ -7,13 +7,13 @@ import tempfile
 import pytest
 
 from mailpartner_provider.lake.layouts import INDEX
-from tests.support.bucket import Request, refusing
 from tests.support.created import (
     FIVE,
     UNDATED,
     land_created,
 )
 from tests.support.days import days_ago, today, yesterday
+from tests.support.front import Request, refusing
 from tests.support.lake import receipt_name
 from tests.support.stores import prove
 

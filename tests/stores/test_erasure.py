@@ -11,13 +11,13 @@ import pytest
 
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.privacy.erasure import erase
-from tests.support.bucket import Request, refusing
 from tests.support.days import today, yesterday
 from tests.support.erasing import (
     NINE,
     NOW,
     ZOE,
 )
+from tests.support.front import Request, refusing
 from tests.support.lake import partition_name
 from tests.support.landing import land
 from tests.support.stores import prove

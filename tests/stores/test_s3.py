@@ -14,8 +14,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from mailpartner_provider.errors import BadData, LandingStopped, RequestFailed
 from mailpartner_provider.testing.answers import Answer
 from tests.support.api import THREE, at_once, cut_off, listing
-from tests.support.bucket import KEY, SECRET, Request, refusing
+from tests.support.bucket import KEY, SECRET
 from tests.support.days import days_ago, today, yesterday
+from tests.support.front import Request, refusing
 from tests.support.lake import BucketLake
 from tests.support.landing import land, operator
 from tests.support.stores import prove

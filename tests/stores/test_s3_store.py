@@ -17,7 +17,7 @@ from mailpartner_provider.errors import Conflict
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.lake import objects
 from mailpartner_provider.lake.s3 import S3Folder
-from tests.support.bucket import Request, first, refusing, throttling
+from tests.support.front import Request, first, refusing, throttling
 from tests.support.stores import CONDITIONS, CREATE, REPLACE, prove
 
 NAME = "dt=2026-11-22/part-00000.parquet"

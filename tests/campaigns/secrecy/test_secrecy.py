@@ -29,9 +29,10 @@ from tests import HOME, LINEAGE
 from tests.support import wire
 from tests.support.api import at_once, connect, listing
 from tests.support.bad_answers import ANSWERS
-from tests.support.bucket import SECRET, Fault, Request, refusing
+from tests.support.bucket import SECRET
 from tests.support.dags import dag_of
 from tests.support.days import days_ago, midnight, noon, today
+from tests.support.front import Fault, Request, refusing
 from tests.support.lake import files, partition_name
 from tests.support.runs import failures_heard, run_by_hand, run_by_scheduler
 from tests.support.wire import Wire
