@@ -144,6 +144,8 @@ class CreatedList:
                     }
                 ),
             )
+        else:
+            commit.require(INDEX)
         sha256 = digest_of_all(each.sha256 for each in (kept | new).values())
         return Landed(
             uri=commit.uri("").rstrip("/"),
