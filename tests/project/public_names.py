@@ -7,6 +7,7 @@ checks the types. ``test_public_names.py`` beside it runs these functions on thi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -64,6 +65,7 @@ from mailpartner_provider.testing.faults import (
     truncated,
     xml,
 )
+from mailpartner_provider.testing.limits import RateLimit
 from mailpartner_provider.testing.lists import MadeUpList, make_unsubscribes
 from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
 
@@ -115,6 +117,14 @@ def call(hook: MailPartnerHook) -> tuple[int, int]:
     )
     frame = assert_type(hook.get_df(timezone="Europe/Paris"), pd.DataFrame)
     return sum(batch.num_rows for batch in batches), len(frame)
+
+
+def change(hook: MailPartnerHook) -> tuple[str, bool]:
+    """Add an address to the list, and delete it again; return both outcomes."""
+    outcome = hook.add_unsubscribe("zoe@example.com")
+    assert_type(outcome.id, int | None)
+    assert outcome.id is not None
+    return outcome.status, assert_type(hook.delete_unsubscribe(outcome.id), bool)
 
 
 def make_hook() -> MailPartnerHook:
@@ -223,7 +233,9 @@ def make_faults() -> list[Fault]:
 def make_stand_in() -> StandIn:
     """Make a stand-in for the API, with a made-up list that is then changed."""
     people = MadeUpList(count=3, first=_FIRST, last=_LAST, seed=19)
-    api = StandIn(people, key=DEFAULT_KEY, port=0)
+    limit = RateLimit(per_minute=2000, clock=time.monotonic)
+    assert_type(limit.asked_at, list[float])
+    api = StandIn(people, key=DEFAULT_KEY, port=0, limit=limit, delete_method="GET")
     record = assert_type(
         api.add("anne@example.com", created_at="2026-11-01 12:00:00"), dict[str, Any]
     )

@@ -28,6 +28,7 @@ CLASSES = (
 EVERYTHING = (
     "testing.answers",
     "testing.faults",
+    "testing.limits",
     "testing.lists",
     "testing.plugin",
     "testing.server",
@@ -114,6 +115,7 @@ def test_hook(monkeypatch):
         monkeypatch.setenv("AIRFLOW_CONN_MAILPARTNER_DEFAULT", api.connection)
 
         assert (3, 3) == public_names.call(public_names.make_hook())
+        assert ("added", True) == public_names.change(public_names.make_hook())
 
 
 def test_errors():
