@@ -45,7 +45,8 @@ ROOMS = {
     "hooks": {"api", "lake"},
     "snapshots": {"api", "lake", "privacy"},
     "changes": {"lake", "privacy"},
-    "operators": {"api", "lake", "privacy", "hooks", "snapshots", "changes"},
+    "pushes": {"api", "lake", "privacy"},
+    "operators": {"api", "lake", "privacy", "hooks", "snapshots", "changes", "pushes"},
     "ui": {"lake", "hooks", "operators.links"},
     "__main__": {"hooks", "lake", "privacy"},
 }
@@ -60,6 +61,7 @@ THIRD_PARTIES = {
     "pandas": {"hooks"},
     "pyarrow": {
         *("schemas", "api", "lake", "privacy", "hooks", "snapshots", "changes"),
+        "pushes.listed",
         "operators.telemetry",
     },
     "duckdb": {"changes.diff"},
@@ -103,6 +105,7 @@ STANDARD_LIBRARY = {
 LIGHT = {
     "operators.unsubscribe_to_parquet": "DAG, BaseOperator, AirflowFailException",
     "operators.unsubscribe_changes": "DAG, BaseOperator, AirflowFailException",
+    "operators.push_unsubscribes": "DAG, BaseOperator, AirflowFailException",
     "operators.links": "BaseOperatorLink, XCom, conf",
     "ui.plugin": "AirflowPlugin, BaseOperatorLink, XCom, conf",
 }
