@@ -41,6 +41,7 @@ class Calls:
         self._make_session = make_session
         self._stopped = stopped
         self._log = log
+        self._by_post: set[str] = set()
 
     def open(self, call: str) -> Download:
         """Request a long answer, over a connection of its own."""
@@ -61,12 +62,14 @@ class Calls:
         return self._call(call, "POST", arguments, json=body, params=without_query)
 
     def get_or_post(self, call: str, **arguments: Any) -> dict[str, Any]:
-        """Send a GET; if the API wants another method, send a POST."""
-        try:
-            return self.get(call, **arguments)
-        except MailPartnerError as error:
-            if error.status != _WRONG_METHOD:
-                raise
+        """Send a GET, as in the vendor's samples; a POST, as in the text, once that is refused."""
+        if call not in self._by_post:
+            try:
+                return self.get(call, **arguments)
+            except MailPartnerError as error:
+                if error.status != _WRONG_METHOD:
+                    raise
+            self._by_post.add(call)
         return self.post(call, **arguments)
 
     def without_key(self, text: str) -> str:

@@ -11,13 +11,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from mailpartner_provider.api.additions import (
-    UNSUBSCRIBE_ADD,
-    UNSUBSCRIBE_DELETE,
-    AddOutcome,
-    read_addition,
-    read_deletion,
-)
+from mailpartner_provider.api import additions
 from mailpartner_provider.api.credits import Credits, read_credits
 from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST
 from mailpartner_provider.api.stream import UnsubscribeStream
@@ -170,7 +164,7 @@ class MailPartnerHook(BaseHook):
             conn_id=self.mailpartner_conn_id,
         )
 
-    def add_unsubscribe(self, email: str) -> AddOutcome:
+    def add_unsubscribe(self, email: str) -> additions.AddOutcome:
         """Add an address to the suppression list, by ``POST /unsubscribe/add``.
 
         After a lost answer the outcome is ``already``, because asking again is harmless.
@@ -184,22 +178,23 @@ class MailPartnerHook(BaseHook):
             finally:
                 del email
 
-    def add_once(self, email: str) -> AddOutcome:
+    def add_once(self, email: str) -> additions.AddOutcome:
         """Add an address once; ``attempts`` retries."""
-        return read_addition(self._calls.post(UNSUBSCRIBE_ADD, email=email))
+        return additions.read_addition(self._calls.post(additions.UNSUBSCRIBE_ADD, email=email))
 
     @clear_frame_locals()
     def delete_unsubscribe(self, unsubscribe_id: int) -> bool:
         """Delete a record by its id; return False when there is none, as after a lost answer.
 
-        A GET, as in the vendor's samples; where the API refuses that method, a POST, as in the text
-        above them. Errors are those of ``add_unsubscribe``.
+        The errors are those of ``add_unsubscribe``.
         """
         return self.attempts()(self.delete_once, unsubscribe_id)
 
     def delete_once(self, unsubscribe_id: int) -> bool:
         """Delete a record once; ``attempts`` retries."""
-        return read_deletion(self._calls.get_or_post(UNSUBSCRIBE_DELETE, id=unsubscribe_id))
+        return additions.read_deletion(
+            self._calls.get_or_post(additions.UNSUBSCRIBE_DELETE, id=unsubscribe_id)
+        )
 
     def email_hmac_key(self) -> bytes:
         """Return the key for hashed addresses, registered with Airflow's log masker.
@@ -213,6 +208,10 @@ class MailPartnerHook(BaseHook):
     def renamed_from(self) -> str | None:
         """Return the id that the connection had before it was renamed, as its extra says."""
         return read_renamed_from(self._connection)
+
+    def is_account(self, conn_id: str) -> bool:
+        """Return whether an id is the connection's own, or the one before it was renamed."""
+        return conn_id in (self.mailpartner_conn_id, self.renamed_from())
 
     def attempts(self) -> tenacity.Retrying:
         """Return the retry policy: up to four tries, two and a half minutes of waiting in all."""

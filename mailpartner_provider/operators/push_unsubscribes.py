@@ -12,13 +12,13 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.pacing import paced
 from mailpartner_provider.operators.progress import PushProgress
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from mailpartner_provider.api.additions import AddOutcome
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.pace import Pace
     from mailpartner_provider.pushes.push import PushRequest
@@ -140,7 +140,8 @@ class PushUnsubscribesOperator(BaseOperator):
         clock = Clock(lambda: datetime.now(timezone.utc), time.monotonic)
         progress = PushProgress(self.log, self.progress_seconds)
         request = self._request(context)
-        receipt = push_unsubscribes(request, self._rows(), self._add, progress.report, clock)
+        add = paced(self.hook, self.pace, self.hook.add_once)
+        receipt = push_unsubscribes(request, self._rows(), add, progress.report, clock)
         self._report(receipt)
         if not receipt.dry_run:
             send_push_metrics(receipt)
@@ -159,7 +160,7 @@ class PushUnsubscribesOperator(BaseOperator):
         max_added = arguments.read_count(self.max_added, "max_added", least=1)
         keep_days = arguments.read_keep_days(self.keep_days, SNAPSHOT)
         snapshot = open_destination(self.snapshot, "snapshot")
-        listed = newest_listed(snapshot, self._is_account, self.hook.email_hmac_key)
+        listed = newest_listed(snapshot, self.hook.is_account, self.hook.email_hmac_key)
         self.log.info("Leaving out who is on the snapshot of %s", listed.receipt.snapshot_date)
         return PushRequest(
             batch=batch_of(run, arguments.read_run_day(context)),
@@ -172,9 +173,6 @@ class PushUnsubscribesOperator(BaseOperator):
             run=run,
         )
 
-    def _is_account(self, conn_id: str) -> bool:
-        return conn_id in (self.mailpartner_conn_id, self.hook.renamed_from())
-
     def _rows(self) -> Iterator[str | None]:
         from mailpartner_provider.errors import WrongArgument
         from mailpartner_provider.hooks.opt_outs import read_parquet, read_query
@@ -184,16 +182,6 @@ class PushUnsubscribesOperator(BaseOperator):
         if self.sql and self.sql_conn_id and not self.source:
             return read_query(self.sql_conn_id, self.sql, self.column)
         raise WrongArgument("source: expected either source, or sql with its sql_conn_id")
-
-    def _add(self, address: str) -> AddOutcome:
-        return self.hook.attempts()(self._add_once, address)
-
-    def _add_once(self, address: str) -> AddOutcome:
-        self.pace.wait(self.hook.raise_if_stopped)
-        try:
-            return self.hook.add_once(address)
-        finally:
-            self.pace.end()
 
     def _report(self, receipt: PushReceipt) -> None:
         self.log.info(

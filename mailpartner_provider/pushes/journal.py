@@ -66,7 +66,7 @@ class Journal:
         self._parts = _parts_of(destination, batch)
         self._unwritten: list[Outcome] = []
         self._written_at = clock()
-        self.outcomes = {each.person: each for each in self._read()}
+        self.outcomes = {each.person: each for each in _read(destination, self._parts, name)}
 
     def record(self, person: str, landed: str, outcome: AddOutcome, at: str) -> None:
         """Record an outcome; write those of the last seconds now and then."""
@@ -101,17 +101,26 @@ class Journal:
             members["landed"] = outcome.landed
         return json.dumps({**members, "at": outcome.at}) + "\n"
 
-    def _read(self) -> Iterator[Outcome]:
-        for name in self._parts:
-            content = self._destination.read(name)
-            for line in content.data.splitlines() if content else ():
-                yield _outcome(line, self._name, self._destination.uri(name))
-
 
 def batch_of(run: TaskRun, day: date) -> Batch:
     """Return the batch of a run of a task; each mapped task has its own."""
     identity = [run.dag_id, run.task_id, run.run_id, run.map_index]
     return Batch(day, hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16])
+
+
+def read_outcomes(destination: Destination, batch: Batch, name: str) -> Iterator[Outcome]:
+    """Yield the outcomes of a batch.
+
+    :raises BadData: a part of its journal is damaged
+    """
+    return _read(destination, _parts_of(destination, batch), name)
+
+
+def _read(destination: Destination, parts: list[str], name: str) -> Iterator[Outcome]:
+    for part in parts:
+        content = destination.read(part)
+        for line in content.data.splitlines() if content else ():
+            yield _outcome(line, name, destination.uri(part))
 
 
 def _parts_of(destination: Destination, batch: Batch) -> list[str]:

@@ -20,9 +20,8 @@ from mailpartner_provider.pushes.journal import Batch, Journal
 from mailpartner_provider.pushes.listed import Listed
 from mailpartner_provider.pushes.pace import MINUTE
 from mailpartner_provider.pushes.plan import Plan, check_max_added, make_plan
-from mailpartner_provider.pushes.receipt import PushReceipt
+from mailpartner_provider.pushes.receipt import RECEIPT, PushReceipt
 
-RECEIPT = "json"
 REJECTED = "rejected.jsonl"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from mailpartner_provider import __version__
 
 RECEIPT_VERSION = 1
+RECEIPT = "json"  # the end of its file's name
 
 
 @dataclass(frozen=True, kw_only=True)

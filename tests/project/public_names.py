@@ -31,7 +31,10 @@ from mailpartner_provider.errors import (
 )
 from mailpartner_provider.get_provider_info import get_provider_info
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+from mailpartner_provider.operators.confirm_pushes import ConfirmPushesOperator
+from mailpartner_provider.operators.delete_unsubscribes import DeleteUnsubscribesOperator
 from mailpartner_provider.operators.links import LandedPartitionLink
+from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.answers import (
@@ -178,8 +181,77 @@ def make_changes() -> UnsubscribeChangesOperator:
     return operator
 
 
+def make_push() -> PushUnsubscribesOperator:
+    """Make the operator that pushes opt-outs, with all its arguments."""
+    operator = PushUnsubscribesOperator(
+        task_id="push_unsubscribes",
+        snapshot="s3://aws_default@lake/mailpartner/unsubscribes",
+        destination="s3://aws_default@lake/mailpartner/unsubscribes",
+        source=None,
+        sql="SELECT email FROM opt_outs",
+        sql_conn_id="postgres_default",
+        column="email",
+        mailpartner_conn_id="mailpartner_default",
+        per_minute=1000,
+        max_added=10_000,
+        dry_run=False,
+        keep_days=400,
+    )
+    assert_type(operator.snapshot, str)
+    assert_type(operator.destination, str)
+    assert_type(operator.source, str | None)
+    assert_type(operator.sql, str | None)
+    assert_type(operator.sql_conn_id, str | None)
+    assert_type(operator.column, str)
+    assert_type(operator.mailpartner_conn_id, str)
+    assert_type(operator.per_minute, int)
+    assert_type(operator.max_added, int)
+    assert_type(operator.dry_run, bool)
+    assert_type(operator.keep_days, int | None)
+    return operator
+
+
+def make_confirmation() -> ConfirmPushesOperator:
+    """Make the operator that confirms pushes, with all its arguments."""
+    operator = ConfirmPushesOperator(
+        task_id="confirm_pushes",
+        snapshot="s3://aws_default@lake/mailpartner/unsubscribes",
+        destination="s3://aws_default@lake/mailpartner/unsubscribes",
+        mailpartner_conn_id="mailpartner_default",
+        max_missing=0,
+    )
+    assert_type(operator.snapshot, str)
+    assert_type(operator.destination, str)
+    assert_type(operator.mailpartner_conn_id, str)
+    assert_type(operator.max_missing, int)
+    return operator
+
+
+def make_deletion() -> DeleteUnsubscribesOperator:
+    """Make the operator that deletes records, with all its arguments."""
+    operator = DeleteUnsubscribesOperator(
+        task_id="delete_unsubscribes",
+        ids="s3://aws_default@lake/mailpartner/opted_in_again.txt",
+        dry_run=True,
+        max_deleted=100,
+        mailpartner_conn_id="mailpartner_default",
+        per_minute=1000,
+    )
+    assert_type(operator.ids, str)
+    assert_type(operator.dry_run, bool)
+    assert_type(operator.max_deleted, int)
+    assert_type(operator.mailpartner_conn_id, str)
+    assert_type(operator.per_minute, int)
+    return operator
+
+
 def execute(
-    operator: UnsubscribeToParquetOperator | UnsubscribeChangesOperator, context: Context
+    operator: UnsubscribeToParquetOperator
+    | UnsubscribeChangesOperator
+    | PushUnsubscribesOperator
+    | ConfirmPushesOperator
+    | DeleteUnsubscribesOperator,
+    context: Context,
 ) -> dict[str, Any]:
     """Execute an operator; return its receipt."""
     return assert_type(operator.execute(context), dict[str, Any])

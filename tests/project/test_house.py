@@ -105,6 +105,8 @@ STANDARD_LIBRARY = {
 LIGHT = {
     "operators.unsubscribe_to_parquet": "DAG, BaseOperator, AirflowFailException",
     "operators.unsubscribe_changes": "DAG, BaseOperator, AirflowFailException",
+    "operators.confirm_pushes": "DAG, BaseOperator, AirflowFailException",
+    "operators.delete_unsubscribes": "DAG, BaseOperator, AirflowFailException",
     "operators.push_unsubscribes": "DAG, BaseOperator, AirflowFailException",
     "operators.links": "BaseOperatorLink, XCom, conf",
     "ui.plugin": "AirflowPlugin, BaseOperatorLink, XCom, conf",

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mailpartner_provider.operators.confirm_pushes import ConfirmPushesOperator
 from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
 from tests.support.days import noon
 from tests.support.lake import BucketLake, Lake
@@ -44,6 +45,14 @@ def run_of(number: int = 1) -> dict[str, Any]:
 def push(store: Any, source: Any = None, run: int = 1, **arguments: Any) -> dict[str, Any]:
     """Push as a task does; return the receipt."""
     return pushing(store, source, **arguments).execute(run_of(run))
+
+
+def confirm(store: Any, **arguments: Any) -> dict[str, Any]:
+    """Confirm what was pushed, by what was landed next; return the receipt."""
+    task = ConfirmPushesOperator(
+        task_id="confirm", snapshot=str(store), destination=str(store), **arguments
+    )
+    return task.execute({})
 
 
 def journal(store: Lake | BucketLake) -> list[dict[str, Any]]:
