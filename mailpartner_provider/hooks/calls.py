@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from mailpartner_provider.api.additions import is_outcome
+from mailpartner_provider.api.additions import OUTCOMES, is_outcome
 from mailpartner_provider.api.envelope import broken, refusal
 from mailpartner_provider.errors import BadData, MailPartnerError, RequestFailed, naming_connection
 from mailpartner_provider.hooks.connection import key_forms
@@ -100,16 +100,18 @@ class Calls:
         self, call: str, method: str, answer: Download, arguments: dict[str, Any]
     ) -> dict[str, Any]:
         """Read a short answer; raise the error that it reports, without key and arguments."""
-        status = answer.head.status
+        status, kind = answer.head.status, answer.head.content_type
+        # A refusal of these calls may be an outcome, and is read again if it was cut off.
+        is_needed = status == 200 or call in OUTCOMES
         with naming_connection(self._conn_id):
             try:
                 members = read_members(answer, call)
             except (RequestFailed, BadData):
-                if status == 200:
+                if is_needed:
                     raise
                 members = None
-            if members is None and status == 200:
-                media_type = self.without_key(answer.head.content_type) or "of no media type"
+            if members is None and is_needed and (status == 200 or kind == "application/json"):
+                media_type = self.without_key(kind) or "of no media type"
                 raise broken(f"it is {media_type}, not a JSON object", call=call)
             members = members or {}
             if is_outcome(members, call=call, status=status):

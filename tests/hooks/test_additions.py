@@ -108,6 +108,24 @@ class TestAdd:
         assert [ADD] * 2 == api.asked
         assert 1 == listed(api).count(ADDRESS)
 
+    @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
+    @pytest.mark.parametrize("given", ["anne@example.com", "no address"])
+    def test_lost_refusal(self, api, hook, given, lost):
+        """So is one that was to say that the address is there already, or invalid."""
+        api.script(lost)
+
+        assert hook.add_unsubscribe(given).status in ("already", "invalid")
+        assert [ADD] * 2 == api.asked
+
+    def test_wrong_url(self, api, hook):
+        """A page of some other server is a refusal: the Base URL is wrong."""
+        api.script(faults.html(404))
+
+        with pytest.raises(RequestRefused, match="check the Base URL"):
+            hook.add_unsubscribe(ADDRESS)
+
+        assert [ADD] == api.asked
+
     @pytest.mark.parametrize(
         "answer",
         [
