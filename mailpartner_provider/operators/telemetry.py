@@ -75,8 +75,13 @@ def lineage_of_push(receipt: PushReceipt, source: str | None, base_url: str) -> 
     output = facet.OutputDataset(
         *dataset_name(f"{base_url}/{UNSUBSCRIBE_LIST}"), outputFacets={"outputStatistics": rows}
     )
-    sources = [uri for uri in (source, receipt.snapshot_uri) if uri]
-    inputs = [facet.Dataset(*dataset_name(uri)) for uri in sources]
+    names = [dataset_name(receipt.snapshot_uri)]
+    if source:
+        namespace, name = dataset_name(f"file://{source}" if source.startswith("/") else source)
+        scheme, _, place = namespace.rpartition("://")
+        # The place may begin with the id of Airflow's connection.
+        names.append((f"{scheme}://{place.rpartition('@')[2]}" if scheme else namespace, name))
+    inputs = [facet.Dataset(*each) for each in names]
     return OperatorLineage(inputs=inputs, outputs=[] if receipt.dry_run else [output])
 
 

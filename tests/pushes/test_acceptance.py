@@ -175,8 +175,9 @@ def test_ten_thousand(api, lake, table, forks, tmp_path, temporary):
 
 
 @pytest.mark.usefixtures("database", "table")
-def test_example(api, lake, monkeypatch):
+def test_example(api, lake, server, monkeypatch):
     """The example pushes what the table has, lands the list, and confirms."""
+    server.query("DELETE FROM opt_outs WHERE email NOT LIKE '%@Example1.fr' OR email IS NULL")
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
     api.unsubscribes = BEFORE
     dag = load(EXAMPLES / "mailpartner_push_postgres.py")
@@ -185,3 +186,4 @@ def test_example(api, lake, monkeypatch):
     run = run_by_hand(dag, noon())
 
     assert {"success"} == set(run.states.values())
+    assert {f"person{n}@example1.fr" for n in range(1, PEOPLE, 7)} < set(people(api))
