@@ -11,9 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from mailpartner_provider.operators.confirm_pushes import ConfirmPushesOperator
 from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
+from mailpartner_provider.pushes import journal as pushes
 from mailpartner_provider.pushes.pace import Pace
 from tests.support.days import noon
 from tests.support.lake import BucketLake, Lake
@@ -48,6 +50,13 @@ def run_of(number: int = 1) -> dict[str, Any]:
 def push(store: Any, source: Any = None, run: int = 1, **arguments: Any) -> dict[str, Any]:
     """Push as a task does; return the receipt."""
     return pushing(store, source, **arguments).execute(run_of(run))
+
+
+def push_with_journal(store: Any, **arguments: Any) -> dict[str, Any]:
+    """Push, with a journal that is written after every second outcome."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pushes, "FLUSH_OUTCOMES", 2)
+        return push(store, **arguments)
 
 
 def push_fast(store: Any, **arguments: Any) -> dict[str, Any]:
