@@ -27,6 +27,7 @@ FAST = 10
 
 def opt_outs(file: Path, addresses: Iterable[str | None], column: str = "email") -> Path:
     """Write a Parquet file of opt-outs."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({column: pa.array(list(addresses), pa.string())}), file)
     return file
 
