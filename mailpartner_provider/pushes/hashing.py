@@ -7,7 +7,8 @@ import hmac
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mailpartner_provider.privacy.hashing import HMAC, PLAIN, SHA256, EmailMode
+from mailpartner_provider.privacy.email_modes import HMAC, PLAIN, SHA256
+from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.privacy.matching import HASH_PREFIX
 from mailpartner_provider.privacy.normal_form import normal_form
 

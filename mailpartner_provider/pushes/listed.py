@@ -17,7 +17,8 @@ from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS
 from mailpartner_provider.lake.receipts import LIVE, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
 from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.privacy.hashing import DROP, HMAC, EmailMode
+from mailpartner_provider.privacy.email_modes import DROP, HMAC
+from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.pushes.hashing import PersonHash
 
 
