@@ -2,8 +2,8 @@
 
 The table ``opt_outs`` of the connection ``postgres_default`` has a row for everybody who said no
 elsewhere, with the address in ``email``. It may keep them for ever: whoever is on the list is left
-out. The Airflow variable ``mailpartner_lake`` sets the folder (default: ``/var/lib/lake``). The
-list must have landed there once before.
+out. The Airflow variable ``mailpartner_lake`` sets the folder (default: ``/var/lib/lake``). A push
+compares with the list that was landed last: before the first run, run ``land_unsubscribes`` alone.
 Needs ``pip install apache-airflow-providers-postgres``.
 """
 
@@ -17,7 +17,7 @@ from mailpartner_provider.operators.confirm_pushes import ConfirmPushesOperator
 from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 
-LIST = "{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}/unsubscribes"
+LIST = "{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}/pushed/unsubscribes"
 
 with DAG(
     dag_id="mailpartner_push_postgres",

@@ -8,14 +8,17 @@ import traceback
 import pytest
 import requests
 import tenacity
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailpartner_provider.api.additions import AddOutcome
-from mailpartner_provider.errors import RequestFailed, RequestRefused
+from mailpartner_provider.errors import MailPartnerError, RequestFailed, RequestRefused
 from mailpartner_provider.hooks import retrying
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.limits import RateLimit
+from mailpartner_provider.testing.server import StandIn
 from tests.support import wire
 from tests.support.api import THREE, at_once, connect
 from tests.support.wire import Wire
@@ -192,6 +195,59 @@ class TestAdd:
             hook.add_unsubscribe(f"{number}@example.com")
 
         assert 1 == len(connections)
+
+
+def plain_outcome(body: bytes, status: int) -> str | None:
+    """Return the outcome that an answer has by the documentation; None for an error."""
+    try:
+        members = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(members, dict):
+        return None
+    code = str(members.get("code", 200))
+    if status == 200 and members.get("success") is True and code == "200":
+        return "added"
+    refused = status == 200 or (400 <= status < 500 and status not in (408, 429))
+    known = {"3": "already", "9": "invalid"}
+    return known.get(code) if members.get("success") is False and refused else None
+
+
+CODES = st.sampled_from([200, 1, 2, 3, 4, 9, 10, 429, 500, "3", "9", None, True, 3.0, [3]])
+ENVELOPES = st.dictionaries(
+    st.sampled_from(["success", "code", "message", "stopId", "x"]),
+    st.one_of(CODES, st.booleans(), st.text(max_size=5), st.integers()),
+).map(lambda members: json.dumps(members).encode())
+LIKELY = st.builds(
+    lambda success, code: json.dumps({"success": success, "code": code}).encode(),
+    st.sampled_from([True, False, "true", 1, None]),
+    CODES,
+)
+BODIES = st.one_of(
+    LIKELY,
+    ENVELOPES,
+    st.builds(lambda body, end: body[:end], LIKELY, st.integers(0, 40)),
+    st.binary(max_size=40),
+)
+
+
+def test_any_answer():
+    """Nobody counts as added, there already or invalid unless the API says so."""
+    with StandIn() as api, pytest.MonkeyPatch.context() as environment:
+        connect(environment, api)
+        hook = MailPartnerHook()
+
+        @given(BODIES, st.sampled_from([200, 200, 201, 204, 400, 404, 408, 409, 429, 500, 503]))
+        def check(body, status):
+            api.behave()
+            api.script(Answer(b"" if status == 204 else body, status))
+            try:
+                outcome = hook.add_once(ADDRESS).status
+            except MailPartnerError:
+                outcome = None
+            assert plain_outcome(b"" if status == 204 else body, status) == outcome
+
+        check()
 
 
 class TestDelete:

@@ -181,7 +181,7 @@ def test_example(api, lake, server, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(lake))
     api.unsubscribes = BEFORE
     dag = load(EXAMPLES / "mailpartner_push_postgres.py")
-    land(lake / "unsubscribes")
+    land(lake / "pushed" / "unsubscribes")
 
     run = run_by_hand(dag, noon())
 
