@@ -12,6 +12,7 @@ from mailpartner_provider.errors import BadData, RequestFailed
 from mailpartner_provider.testing import faults
 from tests.support.api import THREE, at_once, connect
 from tests.support.landing import land
+from tests.support.processes import working
 from tests.support.pushing import journal, opt_outs, push, pushing, quarantine, run_of
 
 ADD = "/v1/unsubscribe/add"
@@ -248,11 +249,12 @@ def test_kill(api, landed, tmp_path):
     assert 23 == len(set(listed(api))) == len(listed(api))
 
 
-def test_conflict(api, landed, source):
+def test_conflict(api, landed, source, forks):
     """Of two tasks that push the same batch, one fails: it never replaces the other's journal."""
 
     def after_another(answer):
-        push(landed, source)
+        with working(push, landed.destination, source=source) as another:
+            assert 0 == another.end()
         return answer
 
     api.script(after_another)
