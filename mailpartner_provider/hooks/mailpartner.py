@@ -10,12 +10,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from mailpartner_provider.api.credits import Credits, read_credits
 from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST, broken, refusal
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.compat import mask_secret
+from mailpartner_provider.compat import BaseHook, mask_secret
 from mailpartner_provider.errors import (
     BadData,
     LandingStopped,

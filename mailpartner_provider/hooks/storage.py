@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+from mailpartner_provider.compat import ObjectStoragePath
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.lake.azure import AzureFolder
 from mailpartner_provider.lake.gcs import GcsFolder

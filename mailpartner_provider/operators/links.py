@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf
-from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
+from mailpartner_provider.compat import BaseOperatorLink, XCom, airflow_version, conf
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow.sdk import BaseOperator
 
 PREFIX = "/mailpartner"
-AIRFLOW = get_base_airflow_version_tuple()
+AIRFLOW = airflow_version()
 
 
 class LandedPartitionLink(BaseOperatorLink):

@@ -13,8 +13,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow.providers.common.compat.sdk import AirflowPlugin
-
+from mailpartner_provider.compat import AirflowPlugin
 from mailpartner_provider.errors import MailPartnerError
 from mailpartner_provider.get_provider_info import HOOK_NAME
 from mailpartner_provider.operators.links import PREFIX, page_path
@@ -124,7 +123,7 @@ def _view(uri: str, day: date | None, now: datetime) -> View:
 
 def _destinations() -> list[str] | None:
     """Read the variable; None when it is not a list of texts."""
-    from airflow.providers.common.compat.sdk import Variable
+    from mailpartner_provider.compat import Variable
 
     try:
         names = json.loads(Variable.get(VARIABLE, default="[]"))

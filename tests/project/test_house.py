@@ -97,8 +97,8 @@ STANDARD_LIBRARY = {
 
 #: Modules that load nothing heavy: Airflow imports them for every DAG file, or in every process.
 LIGHT = {
-    "operators.unsubscribe_to_parquet": "DAG, BaseOperator, AirflowFailException",
-    "operators.unsubscribe_changes": "DAG, BaseOperator, AirflowFailException",
+    "operators.unsubscribe_to_parquet": "BaseOperator, AirflowFailException",
+    "operators.unsubscribe_changes": "BaseOperator, AirflowFailException",
     "operators.links": "BaseOperatorLink, XCom, conf",
     "ui.plugin": "AirflowPlugin, BaseOperatorLink, XCom, conf",
 }
@@ -239,7 +239,7 @@ def test_light(module):
     """What Airflow imports for every DAG file, or in every process, loads nothing heavy."""
     run(f"""
 import sys
-from airflow.providers.common.compat.sdk import {LIGHT[module]}
+from mailpartner_provider.compat import {LIGHT[module]}
 before = set(sys.modules)
 import {ROOT}.{module}
 loaded = {{name.partition(".")[0] for name in set(sys.modules) - before}}

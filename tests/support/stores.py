@@ -25,7 +25,7 @@ class Store:
         """Read everything that lies there, hidden or not, by name."""
         if self.kind == "folder":
             return files(Path(self.uri))
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from mailpartner_provider.compat import ObjectStoragePath
 
         path = ObjectStoragePath(self.uri)
         path.fs.invalidate_cache()

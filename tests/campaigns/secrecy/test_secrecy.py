@@ -17,7 +17,6 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import tenacity
-from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.hooks import download, retrying
@@ -34,6 +33,7 @@ from tests.support.dags import dag_of
 from tests.support.days import days_ago, midnight, noon, today
 from tests.support.lake import files, partition_name
 from tests.support.runs import failures_heard, run_by_hand, run_by_scheduler
+from tests.support.sdk import Asset
 from tests.support.wire import Wire
 
 MARK = "zq7mark"  # as long as "example", so that lengths that were declared stay right

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpartner_provider.compat import AirflowSkipException
 from mailpartner_provider.errors import BadData
 from tests.support.changes import ANNE, BJORN, CARLA, comparing
 from tests.support.days import days_ago, today, yesterday
