@@ -151,7 +151,7 @@ constraints/airflow-3.2.txt: COMPILE += --exclude-newer 2026-06-20
 constraints/airflow-3.0.txt: COMPILE += --exclude-newer 2025-09-01
 constraints/airflow-3.2.txt constraints/airflow-3.0.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
-	  --extra s3 --extra azure --extra gcs --extra changes --group test --group check --group wheel \
+	  --extra s3 --extra azure --extra gcs --extra changes --group test --group check --group wheel --group form \
 	  --constraint /dev/stdin --output-file $@
 
 # What Amazon MWAA pins, for the packages that are used here: MWAA is a folder with its constraints,
@@ -165,17 +165,17 @@ constraints/mwaa-%.txt:
 	  echo 'apache-airflow==$(AIRFLOW_VERSION)'; } \
 	  | .venv-uv/bin/uv pip compile --quiet --upgrade --python-version 3.12 --no-annotate \
 	  --custom-compile-command 'make $@, from the constraints of Amazon MWAA' pyproject.toml \
-	  --extra s3 --extra azure --extra gcs --extra changes --group test \
+	  --extra s3 --extra azure --extra gcs --extra changes --group test --group form \
 	  --constraint /dev/stdin --output-file $@
 
 # The lowest versions that pyproject.toml allows, and the other packages as of that time. The
 # exceptions are aiohttp, which before 3.14.4 hangs when an upload loses its connection, and yarl,
-# which it needs.
+# which it needs; check-jsonschema needs an older ruamel-yaml.
 constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra azure --extra gcs --extra changes \
   --exclude-newer 2026-01-25 \
   --exclude-newer-package aiohttp=2026-11-10 --exclude-newer-package yarl=2026-11-10
 constraints/airflow-lowest.txt:
-	$(COMPILE) --resolution lowest-direct | $(COMPILE) --group test --group check --group wheel \
+	echo 'ruamel-yaml<0.19' | $(COMPILE) --constraint /dev/stdin --resolution lowest-direct | $(COMPILE) --group test --group check --group wheel \
 	  --constraint /dev/stdin --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
@@ -183,7 +183,8 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(INTERPRETER) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet uv
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) \
-	  --group test $(if $(filter mwaa-%,$(AIRFLOW)),,--group check) --editable '.[s3]'
+	  --group test $(if $(filter mwaa-%,$(AIRFLOW)),,--group check) $(if $(filter %3.0,$(AIRFLOW)),--group form) \
+	  --editable '.[s3]'
 	touch $@
 
 .venv-uv/bin/uv:

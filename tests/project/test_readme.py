@@ -246,10 +246,7 @@ def test_read_with_duckdb(two_days):
 
 def test_load(capsys):
     """A run that events trigger is shown their receipts."""
-    code = block("python", "def load").replace(
-        "from airflow.sdk import DAG, Asset, task",
-        "from airflow.decorators import task\nfrom tests.support.sdk import DAG, Asset",
-    )
+    code = block("python", "def load").replace("airflow.sdk", "tests.support.sdk")
     code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
     if AIRFLOW < (3,):
         code = code.replace("triggering_asset", "triggering_dataset")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 try:
-    from airflow.sdk import DAG, Asset
+    from airflow.sdk import DAG, Asset, task
 except ImportError:  # Airflow 2
     from airflow.datasets import Dataset as Asset
+    from airflow.decorators import task
     from airflow.models.dag import DAG
 
 try:
@@ -16,4 +17,4 @@ except ImportError:
     except ImportError:
         from airflow.utils.log.secrets_masker import redact
 
-__all__ = ["DAG", "Asset", "redact"]
+__all__ = ["DAG", "Asset", "redact", "task"]
