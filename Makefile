@@ -22,7 +22,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench plots constraints clean
+.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,8 +33,14 @@ demo: $(VENV)/ready  ## land two days of a made-up list and their changes with a
 # The tests of speed run last, because they need the cores for themselves, and on one version.
 test: $(VENV)/ready  ## run all tests but the campaigns; T=tests/unit/api: those of a folder
 	$(RUN) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile $(HYPOTHESIS) \
+	  $(if $(REPORT),--junit-xml $(REPORT) -o junit_suite_name="$$($(RUN) -c '$(INSTALLED)')") \
 	  $(or $(T),--ignore tests/project/test_speed.py)
 	$(if $(T)$(filter-out 3.3,$(AIRFLOW)),,$(RUN) -m pytest tests/project/test_speed.py)
+
+INSTALLED := import importlib.metadata as m, platform; print(m.version("apache-airflow"), platform.python_version())
+
+versions-table: $(VENV)/ready  ## write the table of docs/versions.md, from the last runs of each version
+	$(RUN) -m tests.project.versions
 
 # Each line of Airflow on one Python, a cloud's versions, and the newest line on every Python.
 test-versions: $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%)  ## run all tests on each version
@@ -46,10 +52,10 @@ test-quick: test-3.3 test-2.11 test-lowest  ## the same, but only what can diffe
 QUICK := tests/airflow tests/hooks tests/landing/changes tests/unit/changes tests/unit/api/test_blocks.py
 
 $(VERSIONS:%=test-%) $(CLOUDS:%=test-%):
-	$(MAKE) test AIRFLOW=$(@:test-%=%)
+	$(MAKE) test AIRFLOW=$(@:test-%=%) REPORT=.versions/$@.xml
 
 $(PYTHONS:%=test-python-%):
-	if .ci/python $(@:test-python-%=%); then $(MAKE) test PYTHON=$(@:test-python-%=%); \
+	if .ci/python $(@:test-python-%=%); then $(MAKE) test PYTHON=$(@:test-python-%=%) REPORT=.versions/$@.xml; \
 	  else echo 'Skipped: $@'; test -z "$$CI"; fi
 
 test-engines: $(VENV)/ready  ## read and load landed files with many engines; needs Java and PostgreSQL
@@ -192,4 +198,4 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands created
-	rm -rf .venv-* .bench .demo .fuzz .stores .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo .fuzz .stores .ui .versions dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,9 +15,9 @@ AIRFLOW = airflow_version()
 
 
 class LandedPartitionLink(BaseOperatorLink):
-    """Link to the landing on the page "Mail Partner"; on Airflow 2, to the object in S3.
+    """Link to the landing on the page "Mail Partner"; before Airflow 3.1, to the object in S3.
 
-    There is no link before anything was landed, and none from Airflow 2 to a local folder.
+    There is no link before anything was landed, and before Airflow 3.1 none to a local folder.
     """
 
     name = "Landed partition"
