@@ -154,7 +154,8 @@ constraints/airflow-%.txt:
 # These lines do not run with the newest of what they need, so they get it as of that time. That has
 # what the tests need, but not what the campaigns do.
 constraints/airflow-3.2.txt: COMPILE += --exclude-newer 2026-06-20
-constraints/airflow-3.0.txt: COMPILE += --exclude-newer 2025-09-01
+constraints/airflow-3.0.txt: COMPILE += --exclude-newer 2025-09-01 \
+  --exclude-newer-package time-machine=2026-01-25  # before 3, it also moves the monotonic clock
 constraints/airflow-3.2.txt constraints/airflow-3.0.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --extra azure --extra gcs --extra changes --group test --group check --group wheel --group form \
@@ -167,7 +168,7 @@ constraints/mwaa-3.2.txt: AIRFLOW_VERSION := 3.2.1
 constraints/mwaa-3.0.txt: AIRFLOW_VERSION := 3.0.6
 constraints/mwaa-2.11.txt: AIRFLOW_VERSION := 2.11.0
 constraints/mwaa-%.txt:
-	{ sed '/^ *#/d' $(MWAA)/$(AIRFLOW_VERSION)/etc/airflow_constraints.txt; echo; \
+	{ sed '/^ *#/d; /^time-machine==/d' $(MWAA)/$(AIRFLOW_VERSION)/etc/airflow_constraints.txt; echo; \
 	  echo 'apache-airflow==$(AIRFLOW_VERSION)'; } \
 	  | .venv-uv/bin/uv pip compile --quiet --upgrade --python-version 3.12 --no-annotate \
 	  --custom-compile-command 'make $@, from the constraints of Amazon MWAA' pyproject.toml \
