@@ -1,23 +1,28 @@
 # The commands of this project. `make demo` and `make test` need only Python, git and make.
 # Each Airflow version, each Python version and the lowest dependencies have their own environment:
-# `make test AIRFLOW=2.11`, `make test PYTHON=python3.12`, `make test AIRFLOW=lowest`.
+# `make test AIRFLOW=2.11`, `make test PYTHON=3.12`, `make test AIRFLOW=lowest`. Those of a cloud
+# have the versions that it pins: `make test AIRFLOW=mwaa-3.2`.
 
-VERSIONS := 3.3 3.1 2.11 lowest
+VERSIONS := 3.3 3.2 3.1 3.0 2.11 lowest
+CLOUDS := mwaa-3.3 mwaa-3.2 mwaa-3.0 mwaa-2.11
+PYTHONS := 3.10 3.12 3.13
 AIRFLOW ?= 3.3
-PYTHON ?= python3
+PYTHON ?= $(if $(filter mwaa-%,$(AIRFLOW)),3.12,python3)
 EVERY ?= 1
 FUZZ_SECONDS ?= 180
 HYPOTHESIS ?= dev
 LANDINGS ?= 1000
 SEED ?= 1
 
-VENV := .venv-airflow-$(AIRFLOW)$(filter-out -python3,-$(notdir $(PYTHON)))
-CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
+INTERPRETER := $(shell .ci/python $(PYTHON))
+VENV := .venv-airflow-$(AIRFLOW)$(if $(filter-out python3,$(PYTHON)),-$(shell $(INTERPRETER) -c \
+  'import sys; print("python%d.%d" % sys.version_info[:2])'))
+CONSTRAINTS := constraints/$(patsubst airflow-mwaa-%,mwaa-%,airflow-$(AIRFLOW)).txt
 RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test test-versions $(VERSIONS:%=test-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots constraints clean
+.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,16 +30,33 @@ help:  ## show these commands
 demo: $(VENV)/ready  ## land two days of a made-up list and their changes with a real Airflow
 	@$(RUN) -m demo.run
 
-# The tests of speed run last, because they need the cores for themselves.
+# The tests of speed run last, because they need the cores for themselves, and on one version.
 test: $(VENV)/ready  ## run all tests but the campaigns; T=tests/unit/api: those of a folder
 	$(RUN) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile $(HYPOTHESIS) \
+	  $(if $(REPORT),--junit-xml $(REPORT) -o junit_suite_name="$$($(RUN) -c '$(INSTALLED)')") \
 	  $(or $(T),--ignore tests/project/test_speed.py)
-	$(if $(T),,$(RUN) -m pytest tests/project/test_speed.py)
+	$(if $(T)$(filter-out 3.3,$(AIRFLOW)),,$(RUN) -m pytest tests/project/test_speed.py)
 
-test-versions: $(VERSIONS:%=test-%)  ## run all tests on each Airflow version, and with the lowest dependencies
+INSTALLED := import importlib.metadata as m, platform; print(m.version("apache-airflow"), platform.python_version())
 
-$(VERSIONS:%=test-%):
-	$(MAKE) test AIRFLOW=$(@:test-%=%)
+versions-table: $(VENV)/ready  ## write the table of docs/versions.md, from the last runs of each version
+	$(RUN) -m tests.project.versions
+
+# Each line of Airflow on one Python, a cloud's versions, and the newest line on every Python.
+test-versions: $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%)  ## run all tests on each version
+
+# All tests where most differs; elsewhere, those that a version of Airflow or Python can break.
+test-quick: test-3.3 test-2.11 test-lowest  ## the same, but only what can differ on most versions
+	$(MAKE) $(filter-out $^,$(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%)) T='$(QUICK)'
+
+QUICK := tests/airflow tests/hooks tests/landing/changes tests/unit/changes tests/unit/api/test_blocks.py
+
+$(VERSIONS:%=test-%) $(CLOUDS:%=test-%):
+	$(MAKE) test AIRFLOW=$(@:test-%=%) REPORT=.versions/$@.xml
+
+$(PYTHONS:%=test-python-%):
+	if .ci/python $(@:test-python-%=%); then $(MAKE) test PYTHON=$(@:test-python-%=%) REPORT=.versions/$@.xml; \
+	  else echo 'Skipped: $@'; test -z "$$CI"; fi
 
 test-engines: $(VENV)/ready  ## read and load landed files with many engines; needs Java and PostgreSQL
 	@command -v java > /dev/null || { echo 'Needs Java: apt-get install default-jre-headless'; exit 1; }
@@ -127,7 +149,9 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
   --no-annotate --custom-compile-command 'make constraints' pyproject.toml
 
 constraints/airflow-3.3.txt: AIRFLOW_VERSION := 3.3.2
+constraints/airflow-3.2.txt: AIRFLOW_VERSION := 3.2.2
 constraints/airflow-3.1.txt: AIRFLOW_VERSION := 3.1.8
+constraints/airflow-3.0.txt: AIRFLOW_VERSION := 3.0.6
 constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
 constraints/airflow-%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
@@ -135,26 +159,52 @@ constraints/airflow-%.txt:
 	  --group fuzz --group ui --group distributed --group stores --group wheel --group docs \
 	  --constraint /dev/stdin --output-file $@
 
+# These lines do not run with the newest of what they need, so they get it as of that time. That has
+# what the tests need, but not what the campaigns do.
+constraints/airflow-3.2.txt: COMPILE += --exclude-newer 2026-06-20
+constraints/airflow-3.0.txt: COMPILE += --exclude-newer 2025-09-01 \
+  --exclude-newer-package time-machine=2026-01-25  # before 3, it also moves the monotonic clock
+constraints/airflow-3.2.txt constraints/airflow-3.0.txt:
+	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
+	  --extra s3 --extra azure --extra gcs --extra changes --group test --group check --group wheel --group form \
+	  --constraint /dev/stdin --output-file $@
+
+# What Amazon MWAA pins, for the packages that are used here: MWAA is a folder with its constraints,
+# images/airflow/ in the repository aws/amazon-mwaa-docker-images. The other packages are the newest.
+constraints/mwaa-3.3.txt: AIRFLOW_VERSION := 3.3.1
+constraints/mwaa-3.2.txt: AIRFLOW_VERSION := 3.2.1
+constraints/mwaa-3.0.txt: AIRFLOW_VERSION := 3.0.6
+constraints/mwaa-2.11.txt: AIRFLOW_VERSION := 2.11.0
+constraints/mwaa-%.txt:
+	{ sed '/^ *#/d; /^time-machine==/d' $(MWAA)/$(AIRFLOW_VERSION)/etc/airflow_constraints.txt; echo; \
+	  echo 'apache-airflow==$(AIRFLOW_VERSION)'; } \
+	  | .venv-uv/bin/uv pip compile --quiet --upgrade --python-version 3.12 --no-annotate \
+	  --custom-compile-command 'make $@, from the constraints of Amazon MWAA' pyproject.toml \
+	  --extra s3 --extra azure --extra gcs --extra changes --group test --group form \
+	  --constraint /dev/stdin --output-file $@
+
 # The lowest versions that pyproject.toml allows, and the other packages as of that time. The
 # exceptions are aiohttp, which before 3.14.4 hangs when an upload loses its connection, and yarl,
-# which it needs.
+# which it needs; check-jsonschema needs an older ruamel-yaml.
 constraints/airflow-lowest.txt: COMPILE += --extra s3 --extra azure --extra gcs --extra changes \
-  --exclude-newer 2026-01-25 --exclude-newer-package duckdb=2026-04-01 \
+  --exclude-newer 2026-01-25 \
   --exclude-newer-package aiohttp=2026-11-10 --exclude-newer-package yarl=2026-11-10
 constraints/airflow-lowest.txt:
-	$(COMPILE) --resolution lowest-direct | $(COMPILE) --group test --group check --group wheel \
+	echo 'ruamel-yaml<0.19' | $(COMPILE) --constraint /dev/stdin --resolution lowest-direct | $(COMPILE) --group test --group check --group wheel \
 	  --constraint /dev/stdin --output-file $@
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
-	$(PYTHON) -m venv $(VENV)
+	test -n '$(INTERPRETER)'  # .ci/python has said which is missing
+	$(INTERPRETER) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet uv
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) \
-	  --group test --group check --editable '.[s3]'
+	  --group test $(if $(filter mwaa-%,$(AIRFLOW)),,--group check) $(if $(filter %3.0,$(AIRFLOW)),--group form) \
+	  --editable '.[s3]'
 	touch $@
 
 .venv-uv/bin/uv:
-	$(PYTHON) -m venv .venv-uv
+	$(INTERPRETER) -m venv .venv-uv
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands created
-	rm -rf .venv-* .bench .demo .docs .fuzz .stores .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo .docs .fuzz .stores .ui .versions dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from airflow.providers.common.compat.sdk import DAG, Asset
+try:
+    from airflow.sdk import DAG, Asset
+except ImportError:  # Airflow 2
+    from airflow.datasets import Dataset as Asset
+    from airflow.models.dag import DAG
 
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator

@@ -12,7 +12,12 @@ from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Asset, task
+try:
+    from airflow.sdk import DAG, Asset, task
+except ImportError:  # Airflow 2
+    from airflow.datasets import Dataset as Asset
+    from airflow.decorators import task
+    from airflow.models.dag import DAG
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
 # If ASSERT fails, the script ends before anything has changed.

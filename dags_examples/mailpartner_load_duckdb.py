@@ -11,7 +11,14 @@ from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Asset, ObjectStoragePath, Variable, task
+try:
+    from airflow.sdk import DAG, Asset, ObjectStoragePath, Variable, task
+except ImportError:  # Airflow 2
+    from airflow.datasets import Dataset as Asset
+    from airflow.decorators import task
+    from airflow.io.path import ObjectStoragePath
+    from airflow.models.dag import DAG
+    from airflow.models.variable import Variable
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS unsubscribes (

@@ -14,7 +14,17 @@ from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Asset, BaseHook, ObjectStoragePath, task
+try:
+    from airflow.sdk import DAG, Asset, ObjectStoragePath, task
+except ImportError:  # Airflow 2
+    from airflow.datasets import Dataset as Asset
+    from airflow.decorators import task
+    from airflow.io.path import ObjectStoragePath
+    from airflow.models.dag import DAG
+try:
+    from airflow.sdk import BaseHook
+except ImportError:  # Airflow 2 and 3.0
+    from airflow.hooks.base import BaseHook
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS unsubscribes (

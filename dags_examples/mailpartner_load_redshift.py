@@ -12,7 +12,13 @@ from datetime import date, datetime, timedelta, timezone
 from operator import itemgetter
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Asset, Variable, task
+try:
+    from airflow.sdk import DAG, Asset, Variable, task
+except ImportError:  # Airflow 2
+    from airflow.datasets import Dataset as Asset
+    from airflow.decorators import task
+    from airflow.models.dag import DAG
+    from airflow.models.variable import Variable
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
 # One transaction. The last SELECT raises an error if the count differs from the receipt's.

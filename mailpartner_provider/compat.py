@@ -1,22 +1,40 @@
-"""Names of Airflow that live in different places on its supported lines."""
+"""Names of Airflow that live in different places on its lines.
+
+The provider for compatibility, ``common.compat``, has them too, but not in the versions that the
+clouds install beside Airflow 3.0 and 2.11.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-# In order: Airflow 3.2 and later, Airflow 3.0 and 3.1, Airflow 2.
-_MODULES_WITH_MASK_SECRET = (
-    "airflow.sdk.log",
-    "airflow.sdk.execution_time.secrets_masker",
-    "airflow.utils.log.secrets_masker",
-)
+#: Where a name may live: Airflow's newest line first.
+_MODULES = {
+    "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "AirflowNotFoundException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "AirflowPlugin": ("airflow.sdk.plugins_manager", "airflow.plugins_manager"),
+    "AirflowSkipException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
+    "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
+    "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
+    "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),
+    "Variable": ("airflow.sdk", "airflow.models.variable"),
+    "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
+    "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "mask_secret": (
+        "airflow.sdk.log",
+        "airflow.sdk.execution_time.secrets_masker",
+        "airflow.utils.log.secrets_masker",
+    ),
+}
 
 
-def mask_secret(secret: str) -> None:
-    """Register a secret with Airflow's log masker."""
-    _mask_secret()(secret)
+def airflow_version() -> tuple[int, ...]:
+    """Return the line of the installed Airflow, such as ``(3, 1)``."""
+    version: str = import_module("airflow").__version__
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def file_system(scheme: str, conn_id: str | None) -> Any:
@@ -30,11 +48,13 @@ def file_system(scheme: str, conn_id: str | None) -> Any:
     raise ImportError("this Airflow has no get_fs in any known module")
 
 
-def _mask_secret() -> Callable[[str], None]:
-    for module in _MODULES_WITH_MASK_SECRET:
+def __getattr__(name: str) -> Any:
+    """Import a name when it is asked for, so that an import of one name loads no other."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for module in _MODULES[name]:
         try:
-            found: Callable[[str], None] = import_module(module).mask_secret
+            return getattr(import_module(module), name)
         except (ImportError, AttributeError):
             continue
-        return found
-    raise ImportError("this Airflow has no mask_secret in any known module")
+    raise ImportError(f"this Airflow has {name} in none of {', '.join(_MODULES[name])}")

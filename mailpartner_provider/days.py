@@ -11,6 +11,7 @@ from typing import Any
 RUN_INSTANTS = ("partition_date", "data_interval_end", "logical_date", "run_after")
 
 _ISO_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ISO_INSTANT = re.compile(f"{_ISO_DATE.pattern}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}")
 
 
 def resolve_snapshot_date(
@@ -36,6 +37,19 @@ def resolve_snapshot_date(
         as_written = name == "partition_date" and instant.time() == time()
         return instant.date() if as_written else day_of(instant, zone), f"the run's {name}"
     raise ValueError("snapshot_date: this run has no date of its own; pass one as YYYY-MM-DD")
+
+
+def parse_partition_key(key: str | None, zone: tzinfo | None) -> datetime | None:
+    """Parse a partition key of Airflow 3.2, an instant in UTC unless its format was changed.
+
+    :param zone: the zone in which the instant is returned; None: UTC
+    """
+    if not _ISO_INSTANT.fullmatch(key or ""):
+        return None
+    try:
+        return datetime.fromisoformat(f"{key}+00:00").astimezone(zone or timezone.utc)
+    except (ValueError, OverflowError):
+        return None
 
 
 def day_of(instant: datetime, zone: tzinfo) -> date:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+#: The deepest nesting that is read: far below where any version of Python gives up.
+MAX_NESTING = 200
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one each time
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -20,11 +23,14 @@ def parse_json(text: str) -> Any:
     """Parse JSON strictly; a number that ``float`` would change becomes an ``ExactNumber``.
 
     :raises ValueError: the text is not JSON (``NaN`` and ``Infinity`` are not)
-    :raises RecursionError: it is nested too deeply
+    :raises RecursionError: it is nested more than ``MAX_NESTING`` deep
     """
-    return json.loads(
+    value = json.loads(
         text, parse_int=parse_integer, parse_float=_parse_fraction, parse_constant=_reject_constant
     )
+    if text.count("[") + text.count("{") > MAX_NESTING and _is_deep(value):
+        raise RecursionError(f"nested more than {MAX_NESTING} deep")
+    return value
 
 
 def to_json(value: Any) -> str:
@@ -63,6 +69,16 @@ def utf8_text(text: str) -> str:
 def parse_integer(text: str) -> int | ExactNumber:
     """Parse digits with an optional minus; more than Python converts stay text."""
     return int(text) if len(text) < 1000 else ExactNumber(text)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        members = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for some in members for each in some if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _parse_fraction(text: str) -> float | ExactNumber:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to the scratch folder
+OLD_MEMORY_LIMIT = "512MB"  # before DuckDB 1.5, which is less frugal
 THREADS = 2  # each takes its share of the memory
 
 # All records of an id are compared, as a multiset: GROUP BY treats nulls as equal, and a sum of
@@ -113,11 +114,14 @@ class Comparison:
 
     def _run(self, sql: str, scratch: Path) -> Iterator[pa.RecordBatch]:
         duckdb = _import_duckdb()
+        is_old = not hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader")
+        settings = _settings(scratch, OLD_MEMORY_LIMIT if is_old else MEMORY_LIMIT)
         try:
-            with duckdb.connect(":memory:", config=_settings(scratch)) as self._connection:
+            with duckdb.connect(":memory:", config=settings) as self._connection:
                 found = self._connection.sql(sql)  # runs when it is read
                 self.raise_if_stopped()
-                yield from found.to_arrow_reader(ROW_GROUP_ROWS)
+                read = found.fetch_arrow_reader if is_old else found.to_arrow_reader
+                yield from read(ROW_GROUP_ROWS)
         except duckdb.Error as error:
             self.raise_if_stopped()
             # Nothing more of the error, whose text may quote a record.
@@ -137,12 +141,12 @@ def _import_duckdb() -> ModuleType:
     return duckdb
 
 
-def _settings(scratch: Path) -> dict[str, Any]:
+def _settings(scratch: Path, memory_limit: str) -> dict[str, Any]:
     return {
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": memory_limit,
         "threads": THREADS,
         "temp_directory": str(scratch / "duckdb"),
-        "preserve_insertion_order": False,  # the result is sorted
+        "preserve_insertion_order": True,  # without it, an old DuckDB loses the order of the result
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
+from mailpartner_provider.compat import AirflowNotFoundException
 from mailpartner_provider.errors import RequestRefused
 from mailpartner_provider.exact_json import utf8_text
 from mailpartner_provider.get_provider_info import (

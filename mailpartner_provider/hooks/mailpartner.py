@@ -9,13 +9,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from mailpartner_provider.api import additions
 from mailpartner_provider.api.credits import Credits, read_credits
 from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.compat import mask_secret
+from mailpartner_provider.compat import BaseHook, mask_secret
 from mailpartner_provider.errors import LandingStopped, MailPartnerError, clear_frame_locals
 from mailpartner_provider.get_provider_info import CONN_TYPE, HOOK_NAME
 from mailpartner_provider.hooks.calls import Calls

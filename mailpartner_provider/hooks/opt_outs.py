@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
 
+from mailpartner_provider.compat import BaseHook, ObjectStoragePath
 from mailpartner_provider.errors import MailPartnerError, WrongArgument
 from mailpartner_provider.lake.scratch import naming_path
 

@@ -7,9 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
-from mailpartner_provider.compat import file_system
+from mailpartner_provider.compat import AirflowNotFoundException, BaseHook, file_system
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.hooks.connection import missing
 from mailpartner_provider.lake.azure import AzureFolder

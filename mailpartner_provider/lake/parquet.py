@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -44,6 +44,14 @@ def open_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
         use_dictionary=[name for name in schema.names if name in REPETITIVE],
         write_page_index=True,
     )
+
+
+def read_batches(
+    parquet: pq.ParquetFile, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Iterate over the rows of a file; pyarrow 18 fails to do so if there are none."""
+    if parquet.num_row_groups:
+        yield from parquet.iter_batches(ROW_GROUP_ROWS, columns=columns)
 
 
 def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -8,11 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailpartner_provider.days import RUN_INSTANTS, day_of, resolve_snapshot_date
+from mailpartner_provider.days import (
+    RUN_INSTANTS,
+    day_of,
+    parse_partition_key,
+    resolve_snapshot_date,
+)
 from mailpartner_provider.errors import RequestFailed, WrongArgument
 from mailpartner_provider.lake.layouts import LAYOUTS, SNAPSHOT
 from mailpartner_provider.lake.receipts import TaskRun
@@ -153,11 +158,22 @@ def read_keep_days(keep_days: Any, partition_by: str) -> int | None:
 
 def _dates_of_run(context: Mapping[str, Any]) -> dict[str, Any]:
     """Collect the dates of a run; many kinds of run lack some of them."""
-    run_after = getattr(context.get("dag_run"), "run_after", None)
-    return {
-        **{name: context.get(name) for name in ("partition_key", *RUN_INSTANTS)},
-        "run_after": run_after,
-    }
+    dag_run = context.get("dag_run")
+    dates = {name: context.get(name) for name in ("partition_key", *RUN_INSTANTS)}
+    dates["run_after"] = getattr(dag_run, "run_after", None)
+    if "partition_key" not in context:  # Airflow 3.2 names it to the run only
+        key = getattr(dag_run, "partition_key", None)
+        instant = parse_partition_key(key, _zone_of_timetable(context))
+        dates |= {"partition_date": instant} if instant else {"partition_key": key}
+    return dates
+
+
+def _zone_of_timetable(context: Mapping[str, Any]) -> tzinfo | None:
+    """Return the zone of the DAG's timetable, for which Airflow 3.2 counts partitions in UTC."""
+    zone = getattr(getattr(context.get("dag"), "timetable", None), "timezone", None)
+    if isinstance(zone, str):
+        return read_zone(zone)
+    return zone if isinstance(zone, tzinfo) else None
 
 
 def _one_of(choices: Sequence[str], value: Any, argument: str) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.confirmation import ConfirmationReceipt

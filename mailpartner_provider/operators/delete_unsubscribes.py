@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import WrongArgument, clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.operators.pacing import paced
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.deletion import DeletionReceipt

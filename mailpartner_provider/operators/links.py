@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf
-from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
+from mailpartner_provider.compat import BaseOperatorLink, XCom, airflow_version, conf
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow.sdk import BaseOperator
 
 PREFIX = "/mailpartner"
-AIRFLOW = get_base_airflow_version_tuple()
+AIRFLOW = airflow_version()
 
 
 class LandedPartitionLink(BaseOperatorLink):
-    """Link to the landing on the page "Mail Partner"; on Airflow 2, to the object in S3.
+    """Link to the landing on the page "Mail Partner"; before Airflow 3.1, to the object in S3.
 
-    There is no link before anything was landed, and none from Airflow 2 to a local folder.
+    There is no link before anything was landed, and before Airflow 3.1 none to a local folder.
     """
 
     name = "Landed partition"

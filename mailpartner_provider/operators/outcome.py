@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
-
+from mailpartner_provider.compat import AirflowFailException, AirflowSkipException
 from mailpartner_provider.errors import (
     MailPartnerError,
     NothingToLand,
@@ -17,7 +16,7 @@ from mailpartner_provider.errors import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
 
 class AnyReceipt(Protocol):

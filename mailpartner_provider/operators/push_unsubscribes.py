@@ -8,16 +8,15 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.operators.pacing import paced
 from mailpartner_provider.operators.progress import PushProgress
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context
 
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.pace import Pace

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-from airflow.providers.common.compat.sdk import Stats
 
 from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST
+from mailpartner_provider.compat import Stats
 from mailpartner_provider.days import parse_utc
 from mailpartner_provider.lake.layouts import CREATED
 from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, SnapshotReceipt

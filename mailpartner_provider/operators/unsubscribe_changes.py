@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context
 
     from mailpartner_provider.changes.diff import Comparison
     from mailpartner_provider.changes.pair import ChangesRequest

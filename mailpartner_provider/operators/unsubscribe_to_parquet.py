@@ -8,8 +8,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
@@ -17,8 +16,8 @@ from mailpartner_provider.operators.progress import ProgressLog
 from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context
 
     from mailpartner_provider.api.stream import UnsubscribeStream
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook

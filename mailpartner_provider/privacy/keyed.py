@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS
+from mailpartner_provider.lake.parquet import read_batches
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.privacy.erasure_list import ErasureList
 from mailpartner_provider.privacy.redaction import KEYED_COLUMN, naming_unreadable
@@ -76,8 +76,8 @@ def _read(file: Path, uri: str, erased: ErasureList) -> _KeyedFile | None:
         if KEYED_COLUMN not in parquet.schema_arrow.names:
             return None
         known = pa.array(list(erased.hashes), pa.string())
-        columns = ["id", KEYED_COLUMN, "extra_fields"]
-        for batch in parquet.iter_batches(ROW_GROUP_ROWS, columns=columns):
+        columns = ["id", str(KEYED_COLUMN), "extra_fields"]
+        for batch in read_batches(parquet, columns):
             hashes, extra = batch.column(KEYED_COLUMN), batch.column("extra_fields")
             ids.update(batch.column("id").filter(pc.is_in(hashes, known)).to_pylist())
             has_extra_fields |= extra.null_count < len(extra)

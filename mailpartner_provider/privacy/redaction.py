@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mailpartner_provider.errors import BadData, WrongArgument
-from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS, in_row_groups, write_rows
+from mailpartner_provider.lake.parquet import in_row_groups, read_batches, write_rows
 from mailpartner_provider.lake.scratch import naming_path
 from mailpartner_provider.privacy.email_modes import HMAC
 from mailpartner_provider.privacy.erasure_list import ErasureList
@@ -59,7 +59,7 @@ def redact_partition(
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal records
         with naming_unreadable(uri):
-            for batch in parquet.iter_batches(ROW_GROUP_ROWS):
+            for batch in read_batches(parquet):
                 redacted = erased.redact(batch, ids=ids)
                 records += redacted.changed
                 found.update(redacted.found)

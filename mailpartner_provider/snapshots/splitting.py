@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from mailpartner_provider.days import day_of
 from mailpartner_provider.lake.layouts import Partition
 from mailpartner_provider.lake.names import partition_file
-from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS, in_row_groups, with_day, write_rows
+from mailpartner_provider.lake.parquet import in_row_groups, read_batches, with_day, write_rows
 from mailpartner_provider.lake.scratch import naming_path
 from mailpartner_provider.schemas import created_schema, record_schema
 
@@ -101,7 +101,7 @@ def _sort(
 ) -> dict[date | None, list[tuple[int, tuple[int, int]]]]:
     """Sort the rows by day within each batch; return the batches and slices of each day."""
     runs = defaultdict(list)
-    batches = pq.ParquetFile(file).iter_batches(ROW_GROUP_ROWS, columns=schema.names)
+    batches = read_batches(pq.ParquetFile(file), schema.names)
     with pa.ipc.new_file(by_day, schema) as sorted_rows:
         for number, batch in enumerate(batches):
             days = local_days(batch.column("created_at"), zone)

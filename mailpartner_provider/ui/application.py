@@ -18,12 +18,12 @@ from airflow.api_fastapi.core_api.security import (
     requires_access_dag,
 )
 from airflow.models.xcom import XComModel
-from airflow.providers.common.compat.sdk import Variable
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 
+from mailpartner_provider.compat import Variable
 from mailpartner_provider.errors import MailPartnerError
 from mailpartner_provider.lake.receipts import (
     ChangesReceipt,

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowPlugin
-
+from mailpartner_provider.compat import AirflowPlugin
 from mailpartner_provider.get_provider_info import HOOK_NAME
 from mailpartner_provider.operators.links import PREFIX, page_path
 

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from airflow.models import DagRun
-from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from tests.support.changes import begin, comparing
@@ -16,6 +15,7 @@ from tests.support.dags import Step, dag_of
 from tests.support.days import midnight, noon, today, yesterday
 from tests.support.landing import operator
 from tests.support.runs import AIRFLOW, run_by_hand, run_by_scheduler
+from tests.support.sdk import Asset
 from tests.support.snapshots import many, put_snapshot, put_table
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("database")
 DAG_FILE = """
 from datetime import datetime, timezone
 
-from airflow.providers.common.compat.sdk import DAG
+from tests.support.sdk import DAG
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 
 with DAG("compared", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc)) as dag:

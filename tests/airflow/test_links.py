@@ -90,7 +90,7 @@ def test_nothing_landed(api, lake, log):
     run = run_by_hand(dag_of(operator(lake)), noon())
 
     assert "failed" == run.states["land"]
-    assert "operator extra link" not in log()
+    assert "Failed to push an xcom" not in log()
     assert [] == [link for link in links_of(run, "land").values() if link]
 
 

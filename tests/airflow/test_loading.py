@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
@@ -21,6 +20,7 @@ from tests.support.landing import land
 from tests.support.loading import HOSTILE, LOADING, names_of
 from tests.support.project import EXAMPLES
 from tests.support.runs import load, run_by_scheduler
+from tests.support.sdk import Asset
 
 NIGHTLY = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
 

@@ -11,7 +11,6 @@ import airflow
 import jsonschema
 import pytest
 import requests
-from airflow.providers.common.compat.sdk import redact
 
 from mailpartner_provider import __version__
 from mailpartner_provider.get_provider_info import DEFAULT_BASE_URL, get_provider_info
@@ -20,6 +19,7 @@ from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing.server import StandIn
 from tests.support.api import connect
 from tests.support.runs import AIRFLOW
+from tests.support.sdk import redact
 
 airflow_2 = pytest.mark.skipif(AIRFLOW >= (3,), reason="Airflow 3 makes the form of data")
 airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 makes the form of widgets")

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from mailpartner_provider.compat import AirflowSkipException
 from mailpartner_provider.operators.telemetry import dataset_name
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 import requests
 import trustme
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import RequestFailed, RequestRefused
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing import faults

@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import chain, count, repeat
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import LandingStopped, RequestFailed
 from mailpartner_provider.hooks import download
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook

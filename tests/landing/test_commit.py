@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 import time_machine
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.api.stream import UnsubscribeStream
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, Conflict
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.snapshots.landing import land_snapshot

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from tests.support.api import THREE
 from tests.support.days import midnight, today, tomorrow, yesterday
 from tests.support.landing import land, operator

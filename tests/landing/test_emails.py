@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.privacy.email_modes import EMAIL_MODES
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import snapshot_schema

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from mailpartner_provider.compat import AirflowSkipException
 from mailpartner_provider.errors import BadData
 from tests.support.api import THREE
 from tests.support.days import days_ago, yesterday

@@ -6,8 +6,8 @@ import time
 from urllib.parse import quote
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import RequestFailed
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer

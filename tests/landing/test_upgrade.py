@@ -12,8 +12,8 @@ import subprocess
 import sys
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, MailPartnerError
 from mailpartner_provider.lake.receipts import read_receipt
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator

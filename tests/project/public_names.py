@@ -73,7 +73,7 @@ from mailpartner_provider.testing.lists import MadeUpList, make_unsubscribes
 from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
+    from airflow.sdk import BaseOperator, Context
 
 #: Each is run by ``python -m``.
 COMMANDS = ("mailpartner_provider", "mailpartner_provider.testing")

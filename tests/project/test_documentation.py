@@ -261,9 +261,7 @@ def test_alert(capsys):
 
 def test_load(capsys):
     """A run that events trigger is shown their receipts."""
-    code = block(LOADING, "python", "def load").replace(
-        "airflow.sdk", "airflow.providers.common.compat.sdk"
-    )
+    code = block(LOADING, "python", "def load").replace("airflow.sdk", "tests.support.sdk")
     code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
     if AIRFLOW < (3,):
         code = code.replace("triggering_asset", "triggering_dataset")

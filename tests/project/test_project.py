@@ -14,7 +14,11 @@ from tests.support.project import PROJECT
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([\w-]+):.*##", MAKEFILE, re.MULTILINE))
-LINES = re.search(r"^VERSIONS := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+LINES, CLOUDS, OTHER_PYTHONS = (
+    re.search(rf"^{name} := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+    for name in ("VERSIONS", "CLOUDS", "PYTHONS")
+)
+TABLE = PROJECT / "docs" / "versions.md"
 TEXTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob(".github/*.md")])
 WORKFLOWS = {
     path.name: yaml.safe_load(path.read_text()) for path in PROJECT.glob(".github/workflows/*.yml")
@@ -73,15 +77,26 @@ def test_workflows_are_complete():
     script = (PROJECT / ".ci" / "run").read_text().splitlines()
     lines = [line for workflow in WORKFLOWS.values() for line in commands(workflow)]
 
-    assert targets(script) - {"test-versions"} <= targets(lines)
-    assert {f"make test AIRFLOW={line}" for line in LINES} <= set(lines)
+    assert targets(script) - {"test-quick"} <= targets(lines)
+    assert {f"make test AIRFLOW={line}" for line in (*LINES, *CLOUDS)} <= set(lines)
+    assert {f"make test PYTHON={python}" for python in OTHER_PYTHONS} <= set(lines)
 
 
 def test_pythons():
     """The tests run on the versions of Python that the package is said to be for."""
-    matrix = WORKFLOWS["tests.yml"]["jobs"]["test"]["strategy"]["matrix"]
+    assert PYTHONS == sorted(["3.11", *OTHER_PYTHONS], key=lambda python: int(python[2:]))
 
-    assert PYTHONS == matrix["python"]
+
+def test_versions():
+    """Each line of Airflow and each Python that is said to be supported stands in the table of what
+    the tests said, and nothing failed there."""
+    rows = [line.split(" | ") for line in TABLE.read_text().splitlines() if "| `make test-" in line]
+    tested = {tuple(cell.rpartition(".")[0] for cell in row[1:3]) for row in rows}
+    lines = {line for line in LINES if line != "lowest"}
+
+    assert {"0"} == {row[4] for row in rows}
+    assert lines == {airflow for airflow, _ in tested}
+    assert set(PYTHONS) == {python for _, python in tested}
 
 
 def test_changelog():

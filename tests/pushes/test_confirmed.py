@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData
 from tests.support.api import connect
 from tests.support.landing import land

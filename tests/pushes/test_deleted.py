@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, RequestFailed
 from mailpartner_provider.operators.delete_unsubscribes import DeleteUnsubscribesOperator
 from tests.support.api import at_once

@@ -6,8 +6,8 @@ import hashlib
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, RequestFailed
 from mailpartner_provider.testing import faults
 from tests.support.api import THREE, at_once, connect

@@ -8,8 +8,8 @@ import sqlite3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from tests.support.landing import land
 from tests.support.pushing import opt_outs, push
 

@@ -7,11 +7,11 @@ from itertools import count
 from operator import itemgetter
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from mailpartner_provider.changes.diff import Comparison
 from mailpartner_provider.changes.landing import land_changes
 from mailpartner_provider.changes.pair import ChangesRequest
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, Conflict, LandingStopped
 from mailpartner_provider.hooks.storage import open_destination
 from tests.support.changes import ANNE, BJORN, CARLA, begin, compare, comparing

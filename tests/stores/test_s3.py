@@ -9,8 +9,8 @@ import tempfile
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from mailpartner_provider.compat import ObjectStoragePath
 from mailpartner_provider.errors import BadData, LandingStopped, RequestFailed
 from mailpartner_provider.testing.answers import Answer
 from tests.support.api import THREE, at_once, cut_off, listing

@@ -11,8 +11,8 @@ import sys
 from itertools import count
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from mailpartner_provider.compat import ObjectStoragePath
 from mailpartner_provider.errors import Conflict
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.lake import objects

@@ -6,8 +6,7 @@ import gzip
 import json
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, RequestFailed
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer

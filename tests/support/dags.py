@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import count, pairwise
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, BaseOperator
-
+from mailpartner_provider.compat import BaseOperator
 from tests.support.days import PARIS
+from tests.support.sdk import DAG
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=PARIS)
 

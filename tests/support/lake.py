@@ -92,7 +92,7 @@ class Lake:
 
     def table(self, day: date | None = None) -> pa.Table:
         """Read a day's file."""
-        return pq.ParquetFile(self.partition(day)).read()
+        return pq.read_table(self.partition(day), partitioning=None)
 
     def rows(self, day: date | None = None) -> list[dict[str, Any]]:
         """Read a day's rows."""

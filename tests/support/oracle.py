@@ -32,6 +32,7 @@ from mailpartner_provider.api.source import BLOCK_BYTES
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.days import day_of
 from mailpartner_provider.errors import MailPartnerError
+from mailpartner_provider.exact_json import MAX_NESTING
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.lake.names import partition_file, receipt_file, rejected_file
 from mailpartner_provider.lake.receipts import SnapshotReceipt
@@ -44,8 +45,8 @@ from tests.support.plain import Pairs, alike, plain, plain_row, read_plainly, sa
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=timezone.utc)
 TODAY, LONG_AGO = date(2026, 11, 22), date(2003, 6, 15)
-#: What is nested less deep than this is read, however deep the stack of the caller is.
-SURELY_READ = 300
+#: What is nested less deep than this is read: its record, in the list of a block.
+SURELY_READ = MAX_NESTING
 
 _LENIENT = Limits(max_rejected=sys.maxsize, max_shrink=None)
 

@@ -83,7 +83,7 @@ class Store:
         return opt_outs(root, filesystem=fs)
 
     def _file_system(self) -> tuple[Any, str]:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from mailpartner_provider.compat import ObjectStoragePath
 
         path = ObjectStoragePath(self.uri)
         path.fs.invalidate_cache()

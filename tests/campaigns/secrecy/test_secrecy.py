@@ -18,7 +18,6 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import tenacity
-from airflow.providers.common.compat.sdk import Asset, BaseOperator
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.hooks import download, retrying
@@ -39,6 +38,7 @@ from tests.support.front import Fault, Request, refusing
 from tests.support.lake import files, partition_name
 from tests.support.pushing import AT_ONCE, opt_outs
 from tests.support.runs import failures_heard, run_by_hand, run_by_scheduler
+from tests.support.sdk import Asset, BaseOperator
 from tests.support.wire import Wire
 
 MARK = "zq7mark"  # as long as "example", so that lengths that were declared stay right

@@ -7,10 +7,10 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpartner_provider.compat import AirflowSkipException
 from mailpartner_provider.errors import BadData, Conflict
 from mailpartner_provider.lake.local import LocalFolder
 from tests.support.changes import ANNE, BJORN, CARLA, DORA, comparing

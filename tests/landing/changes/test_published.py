@@ -9,8 +9,8 @@ from datetime import date, datetime, timezone
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, LandingStopped, WrongArgument
 from tests.support.changes import ANNE, AT, BJORN, CARLA, changes, compare, comparing
 from tests.support.days import today, tomorrow, yesterday

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
+from mailpartner_provider.compat import AirflowFailException, AirflowSkipException
 from mailpartner_provider.errors import BadData
 from tests.support.changes import ANNE, BJORN, CARLA, begin, changes, compare
 from tests.support.days import days_ago, today, yesterday

@@ -11,10 +11,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpartner_provider.compat import AirflowFailException, AirflowSkipException
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.lake.layouts import INDEX
 from mailpartner_provider.lake.local import LocalFolder

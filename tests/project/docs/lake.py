@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from mailpartner_provider.compat import AirflowSkipException
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.testing.lists import make_unsubscribes
 from mailpartner_provider.testing.server import StandIn

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from mailpartner_provider.api.blocks import Block, decode_block
+from mailpartner_provider.exact_json import MAX_NESTING
 from mailpartner_provider.schemas import RECORD
 from tests.support.blocks import USUAL, both, created
 from tests.support.days import PARIS
@@ -57,6 +58,15 @@ def test_deep_nesting(member, usable):
 
         assert block is None or 1 == block.received
     assert block is None
+
+
+def test_deepest_nesting():
+    """The deepest nesting that is read is the same on every Python."""
+    record = '{"id":1,"email":"a","x":%s%s}'
+
+    for depth, received in ((MAX_NESTING - 2, 1), (MAX_NESTING - 1, None)):
+        block = decode_block((record % ("[" * depth, "]" * depth)).encode(), PARIS)
+        assert received == (block and block.received)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t"])

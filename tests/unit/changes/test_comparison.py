@@ -166,6 +166,7 @@ def test_odd_places(tmp_path, name):
 def test_more_than_memory(tmp_path, monkeypatch):
     """Lists that do not fit into the memory allowed are compared on the disk."""
     monkeypatch.setattr(diff, "MEMORY_LIMIT", "128MB")
+    monkeypatch.setattr(diff, "OLD_MEMORY_LIMIT", "200MB")
     monkeypatch.setattr(diff, "THREADS", 1)
     before = [(key, f"{key}@example.com" * 40, None, None) for key in range(150_000)]
     files = [write(tmp_path, "now", before[1:]), write(tmp_path, "before", before[:-1])]
@@ -178,6 +179,7 @@ def test_more_than_memory(tmp_path, monkeypatch):
 def test_too_little_memory(tmp_path, monkeypatch):
     """Where even that does not do, an error says so, and quotes no record."""
     monkeypatch.setattr(diff, "MEMORY_LIMIT", "1MB")
+    monkeypatch.setattr(diff, "OLD_MEMORY_LIMIT", "1MB")
     before = [(key, f"{key}@example.com", None, None) for key in range(150_000)]
     file = write(tmp_path, "now", before)
 
