@@ -202,7 +202,7 @@ def parameters(walks: list[tuple[str, str, str, bool]]) -> list[Any]:
 
 
 def walk(store: Store, case: tuple[str, str, str, bool], every: int) -> int:
-    """Let two writers meet at each pair of their steps, and check each; return how often."""
+    """Walk two writers through each pair of their steps, and check each; return how often."""
     kind, partition_by, people, reverse = case
     walked = 0
     fresh: list[tuple[Store, Lander]] = []

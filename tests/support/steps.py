@@ -94,7 +94,7 @@ class Writer:
 def meetings(
     begin: Callable[[], tuple[Writer, Writer]], every: int = 1
 ) -> Iterator[tuple[int, int]]:
-    """Let two writers meet at each pair of their steps; yield the pair once both have ended.
+    """Walk two writers through each pair of their steps; yield the pair once both have ended.
 
     The first one takes some steps, then the other one; then each goes on to its end.
 
