@@ -22,7 +22,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench plots constraints clean
+.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,7 +39,7 @@ test: $(VENV)/ready  ## run all tests but the campaigns; T=tests/unit/api: those
 
 INSTALLED := import importlib.metadata as m, platform; print(m.version("apache-airflow"), platform.python_version())
 
-versions-table: $(VENV)/ready  ## write the table of docs/versions.md, from the last runs of each version
+versions-table: $(VENV)/ready  ## write the table of docs/reference/versions.md, from the last runs of each version
 	$(RUN) -m tests.project.versions
 
 # Each line of Airflow on one Python, a cloud's versions, and the newest line on every Python.
@@ -66,9 +66,11 @@ test-engines: $(VENV)/ready  ## read and load landed files with many engines; ne
 	$(RUN) -m pytest -m engine
 
 test-stores: $(VENV)/ready .stores/ready  ## test emulators of Azure and Google Cloud Storage; needs Node.js
-	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) \
-	  --group stores --editable '.[s3,azure,gcs]'
+	$(INSTALL_STORES)
 	$(RUN) -m pytest -m store
+
+INSTALL_STORES = $(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) \
+  --group stores --editable '.[s3,azure,gcs]'
 
 # Azurite is Microsoft's emulator. s3rver is a second server for S3, which ignores conditions.
 .stores/ready: Makefile
@@ -84,7 +86,9 @@ test-distributed: $(VENV)/ready  ## land with Celery workers, one of which is ki
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
 	$(RUN) -m pytest tests/campaigns/distributed
 
-crash: $(VENV)/ready  ## kill a landing at each of its steps (or every EVERY-th), and start a second one there
+# Without .stores/ready, Azure and Google Cloud Storage are left out; the last lines say so.
+crash: $(VENV)/ready  ## kill a landing at each of its steps (or every EVERY-th), and let two meet there, in each store
+	test ! -e .stores/ready || $(INSTALL_STORES)
 	$(RUN) -m pytest tests/campaigns/crash --every $(EVERY)
 
 secrecy: $(VENV)/ready  ## cause every kind of failure, and search for the key and for addresses
@@ -131,7 +135,11 @@ bench: $(VENV)/ready  ## compare a landing with other methods, and write benchma
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
 	$(RUN) -m benchmarks.run --write
 
-plots: $(VENV)/ready  ## redraw the plots of docs/analytics.md
+docs: $(VENV)/ready  ## build the documentation into .docs; a warning is an error
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group docs
+	AIRFLOW_HOME=$(CURDIR)/$(VENV)/airflow $(RUN) -m sphinx --quiet --fail-on-warning --keep-going docs .docs
+
+plots: $(VENV)/ready  ## redraw the plots of docs/guides/analytics.md
 	@$(RUN) -m tests.project.docs
 
 constraints: .venv-uv/bin/uv  ## pin the newest compatible versions for each Airflow version, and the lowest
@@ -148,7 +156,7 @@ constraints/airflow-2.11.txt: AIRFLOW_VERSION := 2.11.2
 constraints/airflow-%.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --extra azure --extra gcs --group test --group check --group bench --group engines \
-	  --group fuzz --group ui --group distributed --group stores --group wheel \
+	  --group fuzz --group ui --group distributed --group stores --group wheel --group docs \
 	  --constraint /dev/stdin --output-file $@
 
 # These lines do not run with the newest of what they need, so they get it as of that time. That has
@@ -199,4 +207,4 @@ $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	.venv-uv/bin/pip install --quiet uv
 
 clean:  ## remove everything that these commands created
-	rm -rf .venv-* .bench .demo .fuzz .stores .ui .versions dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-* .bench .demo .docs .fuzz .stores .ui .versions dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,14 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+BUCKET = "lake"
 KEY = "benchmark-key"
 PARIS = "Europe/Paris"
 
 Method = Callable[[str, Path], object]
 
 
-def mailpartner_provider() -> Method:
-    """The operator's ``execute``, with all its checks."""
+def mailpartner_provider(bucket: str = "") -> Method:
+    """The operator's ``execute``, with all its checks, into a folder or a folder of a bucket."""
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     import mailpartner_provider.hooks.mailpartner
@@ -36,10 +37,18 @@ def mailpartner_provider() -> Method:
         )
         today = datetime.now(ZoneInfo(PARIS)).date().isoformat()
         UnsubscribeToParquetOperator(
-            task_id="land", destination=str(folder), snapshot_date=today, max_rejected=10**9
+            task_id="land", destination=f"{bucket}{folder}", snapshot_date=today, max_rejected=10**9
         ).execute({})
 
     return method
+
+
+def mailpartner_provider_s3() -> Method:
+    """The same into S3; Airflow's connection ``aws_default`` is in the environment."""
+    import airflow.providers.amazon.aws.fs.s3
+    import s3fs
+
+    return mailpartner_provider(f"s3://aws_default@{BUCKET}")
 
 
 def pandas() -> Method:
@@ -61,16 +70,19 @@ def pandas() -> Method:
 
 
 def polars() -> Method:
-    """``requests``, polars' ``read_json`` with a schema, ``write_parquet``."""
+    """``requests``, the records as lines, polars' ``read_ndjson`` with a schema, ``write_parquet``.
+
+    A third faster than polars' ``read_json``.
+    """
     import polars as pl
     import requests
 
-    record = pl.Struct({"id": pl.Int64, "email": pl.String, "createdAt": pl.String})
+    record = {"id": pl.Int64, "email": pl.String, "createdAt": pl.String}
 
     def method(base_url: str, folder: Path) -> None:
         body = requests.get(f"{base_url}/unsubscribe/list", {"apiKey": KEY}, timeout=60).content
-        frame = pl.read_json(body, schema={"data": pl.List(record)})
-        frame = frame.explode("data").unnest("data")
+        lines = body[body.index(b"[") + 1 : body.rindex(b"]")].replace(b"},{", b"}\n{")
+        frame = pl.read_ndjson(lines, schema=record)
         created = pl.col("createdAt").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us")
         zoned = created.dt.replace_time_zone(PARIS, ambiguous="earliest", non_existent="null")
         frame.select(
@@ -187,6 +199,7 @@ def parse_and_write() -> Method:
 
 METHODS = {
     "mailpartner-provider": mailpartner_provider,
+    "mailpartner-provider, S3": mailpartner_provider_s3,
     "pandas": pandas,
     "polars": polars,
     "DuckDB": duckdb,

@@ -1,9 +1,11 @@
-"""A server for made-up lists in files, as fast as the kernel can send them."""
+"""Servers: for made-up lists in files, as fast as the kernel can send them, and for S3."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from benchmarks.methods import BUCKET
 from mailpartner_provider.testing.lists import make_unsubscribes
 
 FIRST, LAST = map(datetime.fromisoformat, ("2015-01-01", "2026-11-01"))  # clock times of Paris
@@ -52,8 +55,23 @@ def _compact(_: int, record: dict[str, Any]) -> str:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """Serve the files of a folder from another process; yield the URL."""
+    with _running(_serve, folder) as url:
+        yield url
+
+
+@contextmanager
+def serving_s3() -> Iterator[dict[str, str]]:
+    """Serve S3 from another process; yield the environment with Airflow's connection to it."""
+    with _running(_serve_s3) as url:
+        extra = {"endpoint_url": url, "region_name": "eu-west-3"}
+        connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+        yield {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
+
+
+@contextmanager
+def _running(serve: Callable[..., None], *arguments: Any) -> Iterator[str]:
     port: Queue[int] = Queue()
-    server = Process(target=_serve, args=(folder, port), daemon=True)
+    server = Process(target=serve, args=(*arguments, port), daemon=True)
     server.start()
     try:
         yield f"http://127.0.0.1:{port.get(timeout=20)}"
@@ -87,3 +105,22 @@ def _serve(folder: Path, port: Queue[int]) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     port.put(server.server_address[1])
     server.serve_forever()
+
+
+def _serve_s3(port: Queue[int]) -> None:
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    number = server.get_host_and_port()[1]
+    boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{number}",
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+    ).create_bucket(Bucket=BUCKET)
+    port.put(number)
+    threading.Event().wait()

@@ -1,6 +1,7 @@
 """Whenever ``mailpartner_daily_local`` has landed a snapshot, land its changes.
 
-The day comes from the receipt in the asset's event. (Airflow 2 calls assets datasets.)
+The day comes from the receipts in the asset's events: the newest, if a run has several. Its changes
+include those of the days before that were not landed yet. (Airflow 2 calls assets datasets.)
 Needs ``pip install 'mailpartner-provider[changes]'``.
 """
 
@@ -17,7 +18,7 @@ except ImportError:  # Airflow 2
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 
 LAKE = "{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}"
-EVENTS = "(triggering_asset_events | default(triggering_dataset_events))"
+EVENTS = "(triggering_asset_events | default(triggering_dataset_events)).values() | first"
 
 with DAG(
     dag_id="mailpartner_changes_by_asset",
@@ -31,7 +32,7 @@ with DAG(
 ):
     UnsubscribeChangesOperator(
         task_id="land_changes",
-        source=f"{LAKE}/unsubscribes",
-        destination=f"{LAKE}/unsubscribe_changes",
-        snapshot_date=f"{{{{ ({EVENTS}.values() | first | last).extra.snapshot_date }}}}",
+        source=f"{LAKE}/daily/unsubscribes",
+        destination=f"{LAKE}/daily/unsubscribe_changes",
+        snapshot_date=f"{{{{ {EVENTS} | map(attribute='extra.snapshot_date') | max }}}}",
     )

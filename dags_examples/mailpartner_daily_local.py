@@ -1,6 +1,7 @@
 """Every morning, land the suppression list in a local folder.
 
-The Airflow variable ``mailpartner_lake`` sets the folder (default: ``/var/lib/lake``).
+The Airflow variable ``mailpartner_lake`` sets the folder (default: ``/var/lib/lake``); the list
+lies in its folder ``daily/unsubscribes``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,6 @@ with DAG(
 ):
     UnsubscribeToParquetOperator(
         task_id="land_unsubscribes",
-        destination="{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}/unsubscribes",
+        destination="{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}/daily/unsubscribes",
         outlets=[Asset("mailpartner-unsubscribes")],
     )

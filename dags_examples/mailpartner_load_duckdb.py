@@ -75,5 +75,6 @@ with DAG(
             if rows != receipt["rows"]:
                 raise ValueError(f"{rows} rows were loaded, but the receipt says {receipt['rows']}")
             connection.commit()
+        print(f"Loaded {rows} rows of {receipt['snapshot_date']} into {file}")
 
     load.expand(receipt=receipts())

@@ -103,5 +103,6 @@ with DAG(
             if rows != receipt["rows"]:
                 raise ValueError(f"{rows} rows were loaded, but the receipt says {receipt['rows']}")
             connection.commit()
+        log.info("Loaded %d rows of %s", rows, receipt["snapshot_date"])
 
     load.expand(receipt=receipts())

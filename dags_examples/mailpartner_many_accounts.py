@@ -40,6 +40,6 @@ with DAG(
 
     UnsubscribeToParquetOperator.partial(
         task_id="land_unsubscribes",
-        destination=f"{LAKE}/unsubscribes/account={ACCOUNT}",
+        destination=f"{LAKE}/accounts/account={ACCOUNT}",
         map_index_template="{{ task.mailpartner_conn_id }}",
     ).expand(mailpartner_conn_id=connections())

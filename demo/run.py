@@ -1,19 +1,23 @@
 """Land two days of a suppression list with a real Airflow, and show what was landed.
 
+At last, an answer with half of the list is refused, and changes nothing.
+
 By default the list is made up, a stand-in serves it on loopback, and the clock is set back to land
 yesterday. With MAILPARTNER_API_KEY set, the list is the account's own, from the real service. The
-clock is not changed then, so that yesterday's snapshot is backdated.
+clock is not changed then, so that yesterday's snapshot is backdated; no answer is truncated.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +29,8 @@ from matplotlib.axes import Axes
 
 from docs import plots
 from mailpartner_provider.get_provider_info import DEFAULT_BASE_URL
+from mailpartner_provider.testing.answers import unsubscribe_list
+from mailpartner_provider.testing.faults import miscounted
 from mailpartner_provider.testing.lists import make_unsubscribes
 from mailpartner_provider.testing.server import StandIn
 
@@ -38,16 +44,24 @@ PARIS = ZoneInfo("Europe/Paris")
 COUNT, YEARS = 10_000, 3
 MONTHS = 12
 BAR_WIDTH = 50
+TRIES = 4
+#: What the package logs, without what Airflow adds.
+LOGGED = re.compile(r"(?:Landing the|Landed|Try \d of).*?(?=\s+\[(?:airflow|mailpartner)|$)", re.M)
 CHANGES = {"added": "added", "removed": "removed", "changed": "changed_records"}
 
 
 class Account(NamedTuple):
-    """The account to land from; ``next_day`` changes a made-up list as another day would."""
+    """The account to land from.
+
+    ``next_day`` changes a made-up list as another day would; ``truncate`` makes its next answers
+    lack half of the list that they declare.
+    """
 
     base_url: str
     key: str
     made_up: bool
     next_day: Callable[[], None]
+    truncate: Callable[[], None]
 
 
 def main() -> None:
@@ -69,7 +83,12 @@ def main() -> None:
         opened.next_day()
         print_heading(f"Running {DAG_ID} for {now.date()}")
         land(settings, now.date())
-    show(now.date())
+        show(now.date())
+        if opened.made_up:
+            print_heading("Half of the list gets lost on its way, each time it is requested")
+            opened.truncate()
+            refuse_truncated(settings, now.date())
+    show_next(now.date())
 
 
 @contextmanager
@@ -78,7 +97,7 @@ def account(now: datetime) -> Iterator[Account]:
     if key := os.environ.get("MAILPARTNER_API_KEY"):
         base_url = os.environ.get("MAILPARTNER_BASE_URL", DEFAULT_BASE_URL)
         print_heading(f"Using the real service at {base_url} (MAILPARTNER_API_KEY is set)")
-        yield Account(base_url, key, made_up=False, next_day=lambda: None)
+        yield Account(base_url, key, made_up=False, next_day=_nothing, truncate=_nothing)
         return
     last = now.replace(tzinfo=None)
     yesterday = last - timedelta(days=1)
@@ -95,17 +114,25 @@ def account(now: datetime) -> Iterator[Account]:
             stay[::2500] = [{**each, "email": f"new.{each['email']}"} for each in stay[::2500]]
             api.unsubscribes = stay + fresh
 
-        yield Account(api.url, api.key, made_up=True, next_day=next_day)
+        def truncate() -> None:
+            """Answer with the first half of the list, as if the rest had been lost on the way."""
+            half = api.unsubscribes[: len(api.unsubscribes) // 2]
+            lost = miscounted(len(api.unsubscribes) - len(half))(unsubscribe_list(half))
+            api.script(*[replace(lost, headers={"Retry-After": "0"})] * TRIES)
+
+        yield Account(api.url, api.key, True, next_day, truncate)
 
 
 def airflow_settings(opened: Account) -> dict[str, str]:
     """Return the environment of the Airflow in .demo, with the connection."""
     connection = {"conn_type": "mailpartner", "host": opened.base_url, "password": opened.key}
+    (HOME / "dags").mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT / "dags_examples" / f"{DAG_ID}.py", HOME / "dags")
     return {
         **os.environ,
         "AIRFLOW_HOME": str(HOME / f"airflow-{version('apache-airflow')}"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags_examples"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
         "AIRFLOW_CONN_MAILPARTNER_DEFAULT": json.dumps(connection),
         "AIRFLOW_VAR_MAILPARTNER_LAKE": str(LAKE),
     }
@@ -116,18 +143,56 @@ def land(settings: dict[str, str], day: date, clock: datetime | None = None) -> 
     airflow(settings, "dags", "test", DAG_ID, f"{day}T12:00:00", clock=clock)
 
 
+def refuse_truncated(settings: dict[str, str], day: date) -> None:
+    """Try to land a truncated answer, and check that nothing has changed."""
+    before = {path: path.read_bytes() for path in LAKE.rglob("*") if path.is_file()}
+    run(settings, "demo.truncated", str(LAKE / "unsubscribes"), str(day))
+    after = {path: path.read_bytes() for path in LAKE.rglob("*") if path.is_file()}
+    if before != after:
+        sys.exit("The refused answer has changed the lake")
+    print("  Refused: the task fails. Otherwise every second person would be mailed again.")
+    print(f"  All {len(after)} files in the lake are as they were, to the byte.")
+
+
 def airflow(settings: dict[str, str], *command: str, clock: datetime | None = None) -> None:
-    """Run an airflow command, with its clock set if requested; show its log only if it fails."""
-    log = HOME / f"airflow-{command[0]}.log"
-    log.parent.mkdir(exist_ok=True)
+    """Run an airflow command, with its clock set if requested."""
     travel = ["demo.clock", clock.isoformat()] if clock else []
-    program = [sys.executable, "-m", *travel, "airflow", *command]
+    run(settings, *travel, "airflow", *command)
+
+
+def run(settings: dict[str, str], *module: str) -> None:
+    """Run a module with its arguments; show what the package logs, and all only if it fails."""
+    log = HOME / f"{module[0]}.log"
+    log.parent.mkdir(exist_ok=True)
     with log.open("w") as output:
-        done = subprocess.run(
-            program, env=settings, cwd=PROJECT, stdout=output, stderr=output, check=False
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            env=settings,
+            cwd=PROJECT,
+            stdout=output,
+            stderr=output,
         )
-    if done.returncode:
-        sys.exit(f"{log.read_text()[-4000:]}\nairflow {command[0]} failed; see its log: {log}")
+    follow(process, log)
+    if process.returncode:
+        sys.exit(f"{log.read_text()[-4000:]}\n{' '.join(module)} failed; see its log: {log}")
+
+
+def follow(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Print a dot each second, and what the package logs, until a process has ended."""
+    shown: set[str] = set()
+    print("  ", end="", flush=True)
+    while True:
+        try:
+            process.wait(1)
+        except subprocess.TimeoutExpired:
+            print(".", end="", flush=True)
+        for line in LOGGED.findall(log.read_text()):
+            if line not in shown:
+                shown.add(line)
+                print(f"\n  {line.replace(f'{LAKE.as_uri()}/', '')}", end=" ", flush=True)
+        if process.returncode is not None:
+            print()
+            return
 
 
 def show(today: date) -> None:
@@ -136,6 +201,10 @@ def show(today: date) -> None:
     show_receipts()
     changes = show_changes(today)
     show_months(today, changes)
+
+
+def show_next(today: date) -> None:
+    """Print what to look at."""
     python, lake = (os.path.relpath(path, PROJECT) for path in (sys.executable, LAKE))
     file = f"{lake}/unsubscribes/dt={today}"
     print_heading("Next, look at")
@@ -191,6 +260,10 @@ def show_months(today: date, changes: str) -> None:
     print_heading(title)
     for month, count in result.itertuples(index=False):
         print(f"  {month} {'█' * round(BAR_WIDTH * count / result['count'].max())} {count}")
+
+
+def _nothing() -> None:
+    """Leave a real account as it is."""
 
 
 def print_heading(text: str) -> None:

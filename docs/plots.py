@@ -1,4 +1,4 @@
-"""The plots of ``docs/analytics.md``; each shows the result of one query."""
+"""The plots of ``docs/guides/analytics.md``; each shows the result of one query."""
 
 from __future__ import annotations
 

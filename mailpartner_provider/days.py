@@ -85,6 +85,12 @@ def _leading_date(key: str | None) -> date | None:
 def _iso_date(value: str | date) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
+    if isinstance(value, str) and value.strip() in ("", "None"):
+        raise ValueError(
+            f"snapshot_date: got no date ({value!r}): remove it to land the run's own day "
+            "({{ ds }} is empty in a run without a logical date, and may be the day before in one "
+            "with an interval)"
+        )
     try:
         if isinstance(value, str) and _ISO_DATE.fullmatch(value.strip()):
             return date.fromisoformat(value.strip())

@@ -43,6 +43,7 @@ class MailPartnerError(Exception):
         day: date | None = None,
     ) -> None:
         super().__init__(message)
+        self.message = message
         self.conn_id = conn_id
         self.call = call
         self.code = code
@@ -50,8 +51,7 @@ class MailPartnerError(Exception):
         self.day = day
 
     def __str__(self) -> str:
-        message = super().__str__()
-        return f"connection {self.conn_id}: {message}" if self.conn_id else message
+        return f"connection {self.conn_id}: {self.message}" if self.conn_id else self.message
 
 
 class RequestRefused(MailPartnerError):

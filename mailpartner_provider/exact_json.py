@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one each time
 #: The deepest nesting that is read: far below where any version of Python gives up.
 MAX_NESTING = 200
 
@@ -34,7 +35,7 @@ def parse_json(text: str) -> Any:
 
 def to_json(value: Any) -> str:
     """Return a value as compact JSON in ASCII, as ``extra_fields`` holds it."""
-    return json.dumps(value, separators=(",", ":"))
+    return _encode(value)
 
 
 def containers(value: Any) -> Iterator[dict[str, Any] | list[Any]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.testing.server import StandIn
 from tests import HOME
 from tests.support.api import THREE, connect
@@ -89,7 +90,7 @@ def lake_bucket():
 @pytest.fixture
 def bucket(lake_bucket, monkeypatch):
     """The bucket named lake, empty, and Airflow's connection to it."""
-    from tests.support.bucket import Request
+    from tests.support.front import Request
 
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(lake_bucket.connection))
     lake_bucket.fault = Request.answer
@@ -108,6 +109,81 @@ def bucket_lake(bucket):
 def store(request):
     """A destination of each kind."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def folder_store():
+    """A fresh local folder, in memory where that is possible: a disk is slow to write through."""
+    from tests.support.stores import Store
+
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="mailpartner-tests-", dir=memory) as folder:
+        yield Store("folder", folder)
+
+
+@pytest.fixture
+def s3_store(bucket):
+    """A fresh folder in a bucket of S3."""
+    from tests.support.stores import Store
+
+    return Store("s3", "s3://aws_default@lake", bucket)
+
+
+@pytest.fixture
+def azure_store(azurite, monkeypatch):
+    """A fresh folder in a container of Azure."""
+    from tests.support.front import Request
+    from tests.support.stores import Store
+
+    monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(azurite.connection))
+    azurite.front.fault = Request.answer
+    return Store("azure", "abfs://wasb_default@lake", azurite.front)
+
+
+@pytest.fixture
+def gcs_store(fake_gcs, monkeypatch):
+    """A fresh folder in a bucket of Google Cloud Storage."""
+    from tests.support.front import Request
+    from tests.support.stores import Store
+
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(fake_gcs.connection))
+    fake_gcs.front.fault = Request.answer
+    store = Store("gcs", "gs://google_cloud_default@lake", fake_gcs.front)
+    try:
+        store.open()
+    except WrongArgument as error:
+        if "Anonymous credentials cannot be refreshed" not in str(error):
+            raise
+        pytest.skip("this old gcsfs wants credentials, which the emulator does not have")
+    return store
+
+
+@pytest.fixture(scope="session")
+def azurite():
+    """An emulator of Azure."""
+    from tests.support import emulators
+
+    with emulators.azurite() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def fake_gcs():
+    """An emulator of Google's."""
+    from tests.support import emulators
+
+    with pytest.MonkeyPatch.context() as environment, emulators.fake_gcs() as emulator:
+        # It knows no gRPC, which gcsfs would wait for.
+        environment.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        yield emulator
+
+
+@pytest.fixture
+def ready_locks(monkeypatch):
+    """Whoever waits for a lock looks at it often."""
+    from mailpartner_provider.lake import local
+
+    monkeypatch.setattr(local, "_STEP", 0.001)
 
 
 @pytest.fixture

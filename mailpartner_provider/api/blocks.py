@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mailpartner_provider.api.cells import cut_columns
 from mailpartner_provider.api.columns import (
     doubtful_emails,
     either,
@@ -57,7 +58,7 @@ def decode_block(data: bytes, zone: ZoneInfo) -> Block | None:
 
 def decode_fast(data: bytes, zone: ZoneInfo) -> Block | None:
     """Decode with Arrow, except for rows in doubt; None when the whole block is in doubt."""
-    columns = read_columns(data)
+    columns = cut_columns(data) or read_columns(data)
     created = columns and instants(columns.created, zone)
     raw_records = _parsed(data) if columns and columns.has_unknown_fields else []
     if columns is None or created is None or raw_records is None:
@@ -103,8 +104,7 @@ def _parsed(data: bytes) -> list[Any] | None:
 
 
 def _unknown_fields(raw_records: list[Any]) -> frozenset[str]:
-    names = (raw.keys() for raw in raw_records if isinstance(raw, dict))
-    return frozenset().union(*names) - FIELDS
+    return frozenset().union(*(raw for raw in raw_records if isinstance(raw, dict))) - FIELDS
 
 
 def _records_at(indices: list[int], data: bytes, count: int) -> dict[int, Any] | None:

@@ -57,9 +57,7 @@ def read_columns(data: bytes) -> Columns | None:
     Parsing the block as one list proves that it is one: a block that was cut inside a record or a
     text does not parse. None when Arrow cannot read it.
     """
-    try:
-        data.isascii() or data.decode()  # Arrow does not check UTF-8
-    except UnicodeDecodeError:
+    if not is_utf8(data):  # Arrow does not check it
         return None
     wrapped = b'{"data":[' + data + b"]}"
     for options in _PARSE_OPTIONS:
@@ -79,6 +77,14 @@ def read_columns(data: bytes) -> Columns | None:
         ids, emails, created = records.flatten()
         return Columns(ids, emails, created, options.unexpected_field_behavior == "ignore")
     return None
+
+
+def is_utf8(data: bytes) -> bool:
+    """Return whether these bytes are UTF-8."""
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def integers(ids: pa.Array) -> tuple[pa.Array, pa.Array | None]:

@@ -10,7 +10,7 @@ from typing import Any
 from mailpartner_provider.api.envelope import broken
 from mailpartner_provider.exact_json import parse_json
 
-BLOCK_BYTES = 2 * 2**20
+BLOCK_BYTES = 2**20
 MAX_VALUE_BYTES = 64 * 2**20
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -1,7 +1,7 @@
 """From the bytes of an answer to blocks of typed rows, in memory that does not grow with the list.
 
 The envelope is read member by member. The records of ``data`` are cut into blocks at a ``},`` near
-every two megabytes, on the guess that a record ends there, and decoded by two threads. Decoding
+every megabyte, on the guess that a record ends there, and decoded by two threads. Decoding
 proves the guess: ``[`` + block + ``]`` is JSON only when the block ends where a record ends. A
 block that fails the proof is put back, with all that was cut after it, and read value by value.
 """

@@ -1,4 +1,7 @@
-"""The difference between two snapshots, computed by DuckDB, on disk when it exceeds memory."""
+"""The difference between two snapshots, and its inverse, which applies differences to nothing.
+
+Both are computed by DuckDB, on disk when they exceed memory.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,14 @@ WHERE is_listed = (side = 1)
 ORDER BY change, {columns}
 """
 
+# The last changes of an id have all of its records.
+_REPLAYED = """
+WITH newest AS (SELECT id, max(snapshot_date) AS snapshot_date FROM {changes} GROUP BY id)
+SELECT {columns}
+FROM {changes} JOIN newest USING (id, snapshot_date)
+WHERE change <> 'removed'
+"""
+
 
 class Comparison:
     """A comparison of two snapshots that another thread or a signal handler may stop."""
@@ -83,19 +94,33 @@ class Comparison:
         :raises LandingStopped: ``stop`` was called
         :raises OSError: DuckDB ran out of memory or disk, or cannot read a snapshot
         """
+        current, previous = _rows_of(snapshots[:1]), _rows_of(snapshots[-1:])
+        if len(snapshots) == 1:
+            previous += " WHERE false"
+        sql = _CHANGES.format(columns=_quoted(columns), current=current, previous=previous)
+        return self._run(sql, scratch)
+
+    def replayed(
+        self, changes: Sequence[Path], columns: Sequence[str], scratch: Path
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the records to which the changes of days lead, applied in order to nothing.
+
+        :param changes: the partitions of these days
+        :param columns: the columns to yield
+        :param scratch: as for ``changes``, which says what is raised, too
+        """
+        sql = _REPLAYED.format(columns=_quoted(columns), changes=_rows_of(changes))
+        return self._run(sql, scratch)
+
+    def _run(self, sql: str, scratch: Path) -> Iterator[pa.RecordBatch]:
         duckdb = _import_duckdb()
         is_old = not hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader")
         settings = _settings(scratch, OLD_MEMORY_LIMIT if is_old else MEMORY_LIMIT)
-        current, previous = _rows_of(snapshots[0]), _rows_of(snapshots[-1])
-        if len(snapshots) == 1:
-            previous += " WHERE false"
-        names = ", ".join(f'"{name}"' for name in columns)
-        sql = _CHANGES.format(columns=names, current=current, previous=previous)
         try:
             with duckdb.connect(":memory:", config=settings) as self._connection:
-                changes = self._connection.sql(sql)  # runs when it is read
+                found = self._connection.sql(sql)  # runs when it is read
                 self.raise_if_stopped()
-                read = changes.fetch_arrow_reader if is_old else changes.to_arrow_reader
+                read = found.fetch_arrow_reader if is_old else found.to_arrow_reader
                 yield from read(ROW_GROUP_ROWS)
         except duckdb.Error as error:
             self.raise_if_stopped()
@@ -127,7 +152,11 @@ def _settings(scratch: Path, memory_limit: str) -> dict[str, Any]:
     }
 
 
-def _rows_of(snapshot: Path) -> str:
-    """Return the SQL for a file's rows; the folders above it are no columns."""
-    literal = str(snapshot).replace("'", "''")
-    return f"read_parquet('{literal}', hive_partitioning = false)"
+def _rows_of(files: Sequence[Path]) -> str:
+    """Return the SQL for the rows of files; the folders above them are no columns."""
+    literals = ", ".join("'{}'".format(str(file).replace("'", "''")) for file in files)
+    return f"read_parquet([{literals}], hive_partitioning = false)"
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)

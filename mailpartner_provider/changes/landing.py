@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,23 +16,27 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.changes.diff import Comparison
 from mailpartner_provider.changes.pair import ChangesRequest, Pair, find_pair
-from mailpartner_provider.errors import BadData
+from mailpartner_provider.changes.replay import redacted, replay
+from mailpartner_provider.errors import BadData, NothingToLand
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.layouts import Landed, Snapshot
-from mailpartner_provider.lake.names import ERASED, partition_file, receipt_file
+from mailpartner_provider.lake.names import ERASED, PARTITION_PREFIX, partition_file, receipt_file
 from mailpartner_provider.lake.parquet import in_row_groups, write_rows
 from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
-from mailpartner_provider.lake.scratch import digest, naming_path
+from mailpartner_provider.lake.scratch import naming_path
 from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.privacy.erasure_list import read_erasure_list
+from mailpartner_provider.privacy.erasure_list import ErasureList, read_erasure_list
 from mailpartner_provider.schemas import changes_schema
 
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
+
+log = logging.getLogger(__name__)
 
 
 def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesReceipt:
     """Land the changes of one day, or change nothing.
 
+    :return: the receipt of the landing, or of an existing one on which later changes build
     :raises NothingToLand: the day's snapshot is backdated: it cannot show who had been removed by
         then, and the changes of the next live snapshot include this day's; or those of a later day
         already do
@@ -46,13 +51,14 @@ def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesRece
     with destination.scratch() as scratch:
         commit = Commit(destination, scratch)
         pair = find_pair(request, commit)
+        published = Snapshot(commit, request.day)
+        is_intact = pair.landed is not None and published.matches(pair.landed)
+        if pair.later:
+            return _kept(pair, is_intact=is_intact)
+        commit.require_files(PARTITION_PREFIX)
         erased = read_erasure_list(commit)
         commit.require(ERASED)
-        files = [
-            _fetch(request.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
-            for receipt in (pair.current, pair.previous)
-            if receipt
-        ]
+        files = _files(request, pair, commit, comparison, scratch, erased)
         snapshot_schema = _common_schema(files, pair)
         columns = [name for name in snapshot_schema.names if name != "snapshot_date"]
         found = comparison.changes(files, columns, scratch)
@@ -60,14 +66,52 @@ def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesRece
             found = (erased.redact(batch).rows for batch in found)
         file = scratch / "part.parquet"
         counts = _write(found, file, changes_schema(snapshot_schema), pair.dates)
-        _check_counts(counts, pair, request.max_removed)
-        published = Snapshot(commit, request.day)
-        is_intact = pair.landed is not None and published.matches(pair.landed)
+        _check_counts(counts, pair, files, request.max_removed)
         landed = published.replace({published.name: file}, pair.landed if is_intact else None)
         receipt = _receipt(landed, counts, pair, request)
         commit.write(receipt_file(request.day), lambda: _with_etag(receipt, commit).to_json())
         commit.publish(comparison.raise_if_stopped)
     return _with_etag(receipt, commit)
+
+
+def _kept(pair: Pair, *, is_intact: bool) -> ChangesReceipt:
+    """Return the receipt of the day's changes, on which those of later days build.
+
+    :raises NothingToLand: there is none
+    """
+    if pair.landed is None or not is_intact:
+        raise NothingToLand(
+            f"the changes of {pair.later[0]} already include those of {pair.current.day}",
+            day=pair.current.day,
+        )
+    log.info("Kept the changes of %s: those of %s build on them", pair.current.day, pair.later[0])
+    return replace(pair.landed, changed=False)
+
+
+def _files(
+    request: ChangesRequest,
+    pair: Pair,
+    commit: Commit,
+    comparison: Comparison,
+    scratch: Path,
+    erased: ErasureList,
+) -> list[Path]:
+    """Return the day's snapshot and the list before, if there was one, as files."""
+    current, *previous = (
+        _fetch(request.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
+        for receipt in (pair.current, pair.previous)
+        if receipt
+    )
+    if previous or not pair.earlier:
+        return [current, *previous]
+    log.info(
+        "Applying the changes of %d days, because the snapshot of %s is not the one they lead to",
+        len(pair.earlier),
+        pair.earlier[-1],
+    )
+    if erased.hashes:
+        current = redacted(current, erased)
+    return [current, replay(commit, pair.earlier, comparison, scratch, erased)]
 
 
 def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
@@ -79,7 +123,7 @@ def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
             "the receipt, so that the day counts as not landed",
             day=receipt.day,
         )
-    if digest(file) != receipt.sha256:
+    if not receipt.declaration.is_of(file):
         raise BadData(
             f"{source.uri(name)} does not match its receipt: restore the file or the receipt; on "
             "its own day, land it again",
@@ -126,10 +170,16 @@ def _write(
     return counts
 
 
-def _check_counts(counts: Counter[str], pair: Pair, max_removed: float | None) -> None:
+def _check_counts(
+    counts: Counter[str], pair: Pair, files: list[Path], max_removed: float | None
+) -> None:
     """Check that the counts add up, and that not too many records were removed."""
-    before = pair.previous.rows if pair.previous else 0
-    duplicates = pair.current.duplicate_ids or (pair.previous and pair.previous.duplicate_ids)
+    if pair.previous:
+        before, duplicates = pair.previous.rows, pair.previous.duplicate_ids
+    else:
+        before = sum(pq.read_metadata(file).num_rows for file in files[1:])
+        duplicates = before  # unknown: no receipt counts them
+    duplicates = duplicates or pair.current.duplicate_ids
     if not duplicates and counts[ADDED] - counts[REMOVED] != pair.current.rows - before:
         raise BadData(
             f"{before} records, {counts[ADDED]} added and {counts[REMOVED]} removed do not make "
@@ -155,7 +205,7 @@ def _receipt(
         **{name: value for name, value in landed._asdict().items() if "partitions" not in name},
         **request.run._replace(conn_id=pair.current.conn_id)._asdict(),
         snapshot_date=pair.current.snapshot_date,
-        previous_snapshot_date=previous.snapshot_date if previous else None,
+        previous_snapshot_date=str(pair.earlier[-1]) if pair.earlier else None,
         status=pair.current.status,
         rows=counts.total(),
         added=counts[ADDED],
@@ -163,6 +213,7 @@ def _receipt(
         changed_records=counts[CHANGED],
         source_uri=source.uri(partition_file(request.day)),
         source_sha256=pair.current.sha256,
+        source_observed_at=pair.current.observed_at,
         previous_uri=source.uri(partition_file(previous.day)) if previous else None,
         previous_sha256=previous.sha256 if previous else None,
         email_mode=pair.current.email_mode,

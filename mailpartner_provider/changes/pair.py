@@ -1,20 +1,22 @@
-"""The two snapshots whose difference is landed, so that changes always add up."""
+"""What to compare a day's snapshot with, so that changes always add up.
+
+The partitions of a feed, applied in order to nothing, are what its readers know. The changes of a
+day lead from there to the day's snapshot. Usually that is a snapshot, too: the one whose changes
+were landed last, if it still is as it was then. Otherwise the partitions themselves are applied.
+The changes of a day before the last one are never replaced: those of later days build on them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
 from mailpartner_provider.errors import BadData, NothingToLand, WrongArgument
 from mailpartner_provider.lake.commit import Commit
-from mailpartner_provider.lake.history import (
-    days_with_receipts,
-    earlier_days,
-    receipt_of,
-    receipts,
-    refuse_another,
-)
-from mailpartner_provider.lake.layouts import SNAPSHOT
+from mailpartner_provider.lake.history import receipt_of, receipts, refuse_another
+from mailpartner_provider.lake.layouts import SNAPSHOT, list_partitions
+from mailpartner_provider.lake.names import day_in_name, partition_file
 from mailpartner_provider.lake.receipts import (
     LIVE,
     ChangesReceipt,
@@ -40,47 +42,58 @@ class ChangesRequest(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The receipts of the snapshots to compare, and of changes already landed for the day, if any.
+    """The two snapshots to compare, and what was landed before.
 
-    Before the very first changes there is no previous snapshot: everybody was added.
+    :param previous: the snapshot to which all earlier changes lead; None when there are none, or
+        when that snapshot is no longer in the source
+    :param landed: the receipt of changes already landed for the day
+    :param earlier: the days before that have changes
+    :param later: the days after that have changes
     """
 
     current: SnapshotReceipt
     previous: SnapshotReceipt | None
-    landed: Receipt | None
+    landed: ChangesReceipt | None
+    earlier: Sequence[date]
+    later: Sequence[date]
 
     @property
     def dates(self) -> dict[str, date | None]:
         """The values of the two date columns."""
-        previous = self.previous.day if self.previous else None
+        previous = self.earlier[-1] if self.earlier else None
         return {"snapshot_date": self.current.day, "previous_snapshot_date": previous}
 
 
 def find_pair(request: ChangesRequest, commit: Commit) -> Pair:
     """Read the receipts of the day's snapshot, and of the one whose changes were landed last.
 
-    Comparing with that one, and not with the day before, leaves no day out: all changes applied in
-    order give the last snapshot.
-
-    :raises NothingToLand: the snapshot is backdated, or the changes of a later day include the day
+    :raises NothingToLand: the snapshot is backdated
     :raises BadData: a snapshot has no receipt
     :raises WrongArgument: the destination holds something else, or the source holds no snapshots
     """
     current = _current(request)
+    days = sorted(filter(None, map(day_in_name, list_partitions(commit))))
+    earlier = [day for day in days if day < request.day]
     landed = receipt_of(commit, request.day)
-    earlier = next(receipts(commit, earlier_days(commit, request.day)), None)
-    last = _last_compared(request, earlier)
+    last = receipt_of(commit, earlier[-1]) if earlier else None
     refuse_another(
-        landed or earlier,
+        landed or last or next(receipts(commit), None),
         commit.uri(""),
         dataset=ChangesReceipt.dataset,
         email_mode=current.email_mode,
         partition_by=SNAPSHOT,
-        is_account=lambda conn_id: conn_id in (current.conn_id, last and last.conn_id),
+        is_account=lambda conn_id: (
+            conn_id == current.conn_id
+            or any(each.conn_id == conn_id for each in receipts(request.source))
+        ),
     )
-    if landed is None:
-        _refuse_if_included(request, commit)
-    return Pair(current, last, landed)
+    return Pair(
+        current,
+        _snapshot_of(_changes(last), earlier, request.source, commit),
+        _changes(landed),
+        earlier,
+        [day for day in days if day > request.day],
+    )
 
 
 def _current(request: ChangesRequest) -> SnapshotReceipt:
@@ -108,24 +121,24 @@ def _current(request: ChangesRequest) -> SnapshotReceipt:
     return current
 
 
-def _last_compared(request: ChangesRequest, earlier: Receipt | None) -> SnapshotReceipt | None:
-    """Read the receipt of the snapshot whose changes were landed last."""
-    if earlier is None:
+def _snapshot_of(
+    last: ChangesReceipt | None, earlier: Sequence[date], source: Destination, commit: Commit
+) -> SnapshotReceipt | None:
+    """Read the receipt of the snapshot to which the last changes led, if all of it is still so.
+
+    An erasure gives the snapshot another digest, and the same list, landed again, another instant.
+    """
+    if last is None or not commit.matches(partition_file(last.day), last.declaration):
+        return None  # the landing or an erasure was killed
+    if len(earlier) > 1 and str(earlier[-2]) > (last.previous_snapshot_date or ""):
+        return None  # the changes of a day before were landed at the same time
+    snapshot = receipt_of(source, last.day)
+    if not isinstance(snapshot, SnapshotReceipt) or snapshot.status != LIVE:
         return None
-    last = receipt_of(request.source, earlier.day)
-    if not isinstance(last, SnapshotReceipt) or last.status != LIVE:
-        raise BadData(
-            f"{request.source.uri('')} has no live snapshot of {earlier.day}, with which the "
-            "changes must be compared to add up: restore it, or begin a new folder of changes",
-            day=request.day,
-        )
-    return last
+    is_same = last.source_sha256 == snapshot.sha256
+    is_erased = last.source_observed_at == snapshot.observed_at
+    return snapshot if is_same or is_erased else None
 
 
-def _refuse_if_included(request: ChangesRequest, commit: Commit) -> None:
-    """Refuse a day that the changes of a later day already include."""
-    later = [day for day in days_with_receipts(commit) if day > request.day]
-    if later:
-        raise NothingToLand(
-            f"the changes of {later[-1]} already include those of {request.day}", day=request.day
-        )
+def _changes(receipt: Receipt | None) -> ChangesReceipt | None:
+    return receipt if isinstance(receipt, ChangesReceipt) else None

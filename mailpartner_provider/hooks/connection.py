@@ -1,4 +1,4 @@
-"""The fields of an Airflow connection to Mail Partner, checked."""
+"""An Airflow connection to Mail Partner, and its fields, checked."""
 
 from __future__ import annotations
 
@@ -6,31 +6,72 @@ import html
 import ipaddress
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
+from mailpartner_provider.compat import AirflowNotFoundException
 from mailpartner_provider.errors import RequestRefused
 from mailpartner_provider.exact_json import utf8_text
-from mailpartner_provider.get_provider_info import CONN_FIELDS, DEFAULT_BASE_URL
+from mailpartner_provider.get_provider_info import (
+    CONN_FIELDS,
+    CONN_TYPE,
+    DEFAULT_BASE_URL,
+)
+
+_DEFAULT_HOST = str(urlsplit(DEFAULT_BASE_URL).hostname)
+
+
+def find_connection(conn_id: str, get_connection: Callable[[str], Any]) -> Any:
+    """Return a connection to Mail Partner.
+
+    :raises RequestRefused: there is none, or it is of another type: its password is no API key
+    """
+    try:
+        connection = get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise RequestRefused(f"it {missing(conn_id)}", conn_id=conn_id) from None
+    if connection.conn_type not in (CONN_TYPE, "", None):
+        raise _refused(
+            connection,
+            f"its type is {connection.conn_type!r}: choose a connection of the type {CONN_TYPE!r}",
+        )
+    return connection
+
+
+def missing(conn_id: str) -> str:
+    """Return the words for a connection that Airflow does not find, after its name."""
+    return (
+        "does not exist: add it in Admin → Connections; outside a task, where Airflow 3 does not "
+        f"read these, export AIRFLOW_CONN_{conn_id.upper()}"
+    )
 
 
 def read_key(connection: Any) -> str:
-    """Read the API key.
+    """Read the API key, without the white space around it, which copying may add.
 
     :raises RequestRefused: there is none
     """
-    if not connection.password:
+    key = (connection.password or "").strip()
+    if not key:
         raise _refused(connection, "there is no API key: enter it as the password")
-    return str(connection.password)
+    return str(key)
 
 
 def read_base_url(connection: Any) -> str:
     """Read the base URL, without a slash at its end.
 
+    In a connection made from a URI, such as ``mailpartner://:key@host:8443/v1``, the port stands
+    beside the host, and the path is the schema.
+
     :raises RequestRefused: it is no URL of a host, or would show the key to the network
     """
-    url = (connection.host or DEFAULT_BASE_URL).strip()
-    parts = urlsplit(url if "://" in url else f"https://{url}")
+    url = _url(connection)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises an error
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
         raise _refused(connection, "the Base URL (Host) is not the https:// URL of a host")
     if parts.query or parts.fragment:
@@ -78,6 +119,30 @@ def key_forms(key: str) -> list[str]:
     forms |= {html.escape(key), html.escape(key, quote=False)}
     forms |= {cite(form)[1:-1] for form in forms for cite in (json.dumps, repr, ascii)}
     return sorted(forms, key=len, reverse=True)
+
+
+def _url(connection: Any) -> str:
+    """Return the host as a URL, with the port and the path of a connection made from a URI.
+
+    :raises RequestRefused: the host has another port or path
+    """
+    host, port = (connection.host or "").strip(), connection.port
+    schema = (connection.schema or "").strip("/")
+    scheme, path = (schema, "") if schema in ("https", "http") else ("https", schema)
+    if not (host or port or path):
+        return DEFAULT_BASE_URL
+    written, separator, rest = (host or _DEFAULT_HOST).rpartition("://")
+    authority, _, rest = rest.partition("/")
+    if authority.count(":") > 1 and not set("[@") & set(authority):
+        authority = f"[{authority}]"  # Airflow reads IPv6 from a URI without the brackets
+    found = re.search(":([0-9]+)$", authority)
+    if port and found and int(found[1]) != port:
+        raise _refused(connection, "Port is not the port of the Base URL (Host): remove one")
+    if path and rest.strip("/") not in ("", path):
+        raise _refused(connection, "Schema is not the path of the Base URL (Host): remove one")
+    if port and not found:
+        authority += f":{port}"
+    return f"{written if separator else scheme}://{authority}/{rest or path}"
 
 
 def _seconds(connection: Any, name: str) -> float:

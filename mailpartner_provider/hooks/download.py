@@ -22,6 +22,7 @@ from mailpartner_provider.errors import (
     RequestRefused,
 )
 from mailpartner_provider.exact_json import parse_json
+from mailpartner_provider.hooks.http import Cause
 
 CHUNK_BYTES = 2**20
 #: The longest answer, compressed or not, that is read: some ninety million records.
@@ -200,14 +201,10 @@ def _decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _failure(error: Exception) -> MailPartnerError:
-    """Return our error for a failure on the way, by its kind alone."""
+    """Return our error for a failure on the way, by its kind or in the words of our session."""
+    if error.args and isinstance(error.args[0], Cause):
+        return RequestFailed(str(error.args[0]))
     kinds: list[tuple[type[Exception], MailPartnerError]] = [
-        (
-            requests.exceptions.SSLError,
-            RequestFailed("the TLS certificate was not accepted: check it and the Base URL"),
-        ),
-        (requests.exceptions.ConnectTimeout, RequestFailed("no connection within connect_timeout")),
-        (requests.exceptions.ReadTimeout, RequestFailed("no answer within read_timeout")),
         (
             requests.exceptions.TooManyRedirects,
             RequestRefused("the API redirects in circles: correct the Base URL"),
@@ -221,4 +218,6 @@ def _failure(error: Exception) -> MailPartnerError:
     for kind, failure in kinds:
         if isinstance(error, kind):
             return failure
-    return RequestFailed(f"the connection broke ({type(error).__name__})")
+    return RequestFailed(
+        f"the connection broke while the answer came ({type(error).__name__}): check the network"
+    )

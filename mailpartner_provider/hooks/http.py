@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 import threading
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -53,6 +56,10 @@ class Session(requests.Session):
         return target
 
 
+class Cause(str):
+    """Why a request was not answered, and the cure; without the path and the query of its URL."""
+
+
 class _DiscreetAdapter(HTTPAdapter):
     """Adds the time-outs that requests would otherwise omit, and removes URLs from errors."""
 
@@ -68,11 +75,11 @@ class _DiscreetAdapter(HTTPAdapter):
         try:
             return super().send(request, *args, **kwargs)
         except requests.RequestException as error:
-            kind = type(error)
+            kind, cause = type(error), _cause(error, urlsplit(str(request.url)))
         finally:
             _sending.now = False
         # Outside, because the text, request and context of the original error carry the URL.
-        raise kind("the request could not be sent, or was not answered")
+        raise kind(Cause(cause))
 
 
 class _NotOurs(logging.Filter):
@@ -85,6 +92,55 @@ class _NotOurs(logging.Filter):
 _sending = threading.local()
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).addFilter(_NotOurs())
+
+
+def _cause(error: requests.RequestException, url: SplitResult) -> str:
+    """Return the words for an error of requests."""
+    host = f"{url.hostname}:{url.port or {'https': 443}.get(url.scheme, 80)}"
+    causes: list[tuple[type[BaseException], str]] = [
+        (
+            requests.exceptions.ProxyError,
+            "the proxy does not connect: check HTTPS_PROXY and NO_PROXY",
+        ),
+        (
+            requests.ConnectTimeout,
+            f"{host} does not connect within connect_timeout: check the Base URL and the firewall",
+        ),
+        (
+            requests.ReadTimeout,
+            f"{host} does not answer within read_timeout: try later, or raise the extra "
+            "read_timeout",
+        ),
+        (
+            socket.gaierror,
+            f"the host {url.hostname} is unknown: correct the Base URL, or this machine's DNS",
+        ),
+        (
+            ConnectionRefusedError,
+            f"nothing listens at {host}: correct the Base URL, or check the service there",
+        ),
+        (
+            ssl.SSLCertVerificationError,
+            f"the TLS certificate of {host} is not accepted: check the Base URL, or set "
+            "REQUESTS_CA_BUNDLE to a file that has its authority",
+        ),
+        (
+            ssl.SSLError,
+            f"{host} does not speak TLS as expected: check the port of the Base URL",
+        ),
+    ]
+    chain = list(_chain(error))
+    for kind, cause in causes:
+        if any(isinstance(each, kind) for each in chain):
+            return cause
+    return f"the connection to {host} broke ({type(error).__name__}): check the network, try later"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and those that caused it."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -24,6 +24,7 @@ from mailpartner_provider.errors import (
 )
 from mailpartner_provider.get_provider_info import CONN_TYPE, HOOK_NAME
 from mailpartner_provider.hooks.connection import (
+    find_connection,
     key_forms,
     read_base_url,
     read_email_hmac_key,
@@ -59,7 +60,6 @@ class MailPartnerHook(BaseHook):
     default_conn_name = "mailpartner_default"
     conn_type = CONN_TYPE
     hook_name = HOOK_NAME
-
     # Airflow 2 looks for these in the class itself, not in its bases.
     get_ui_field_behaviour = staticmethod(ui_field_behaviour)
     get_connection_form_widgets = staticmethod(connection_form_widgets)
@@ -94,7 +94,7 @@ class MailPartnerHook(BaseHook):
         try:
             credits = read_credits(self._call("me"))
         except MailPartnerError as error:
-            return False, str(error)
+            return False, error.message  # without the id, for Airflow tests a copy
         except Exception as error:
             return False, f"The connection cannot be used ({type(error).__name__})"
         if credits.balance is None:
@@ -195,7 +195,7 @@ class MailPartnerHook(BaseHook):
 
     @cached_property
     def _connection(self) -> Any:
-        return self.get_connection(self.mailpartner_conn_id)
+        return find_connection(self.mailpartner_conn_id, self.get_connection)
 
     @cached_property
     def _key(self) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
+import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from mailpartner_provider.compat import ObjectStoragePath
+from mailpartner_provider.compat import AirflowNotFoundException, BaseHook, get_fs
 from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.hooks.connection import missing
 from mailpartner_provider.lake.azure import AzureFolder
 from mailpartner_provider.lake.gcs import GcsFolder
 from mailpartner_provider.lake.local import LocalFolder
@@ -22,6 +25,10 @@ _STORES = {
 }
 
 
+#: By scheme and connection: a digest of the connection, and the file system opened with it.
+_opened: dict[tuple[str, str], tuple[str, Any]] = {}
+
+
 def open_destination(destination: Any, argument: str = "destination") -> Destination:
     """Open a destination.
 
@@ -29,12 +36,64 @@ def open_destination(destination: Any, argument: str = "destination") -> Destina
     :param argument: the name of the argument, which errors begin with
     :raises WrongArgument: it is neither, or Airflow cannot open it
     """
+    scheme, conn_id, bucket, root = check_destination(destination, argument)
+    if scheme in _LOCAL:
+        return LocalFolder(Path(root))
+    extra, kind = _STORES[scheme]
+    try:
+        return kind(_file_system(scheme, conn_id), bucket, root)
+    except AirflowNotFoundException:
+        raise WrongArgument(f"{argument}: the connection {conn_id} {missing(conn_id)}") from None
+    except (ImportError, ValueError) as error:
+        if isinstance(error, ImportError) or "No filesystem registered" in str(error):
+            raise WrongArgument(
+                f"{argument}: {scheme}:// needs pip install 'mailpartner-provider[{extra}]' "
+                f"({error})"
+            ) from error
+        connection = f" with the connection {conn_id}" if conn_id else ""
+        raise WrongArgument(
+            f"{argument}: {scheme}:// cannot be opened here{connection}: {error}"
+        ) from error
+
+
+def find_destinations(pattern: str) -> list[str]:
+    """Return the destinations that match a pattern, whose last parts may have a ``*``, sorted.
+
+    ``s3://aws_default@lake/account=*`` is each account's folder. What has no ``*`` is returned as
+    it is, whether it exists or not.
+
+    :raises WrongArgument: no folder matches, or Airflow cannot open the store
+    :raises OSError: the store cannot be listed
+    """
+    begin, star, _ = pattern.partition("*")
+    if not star:
+        return [pattern]
+    parent, _, _ = begin.rpartition("/")
+    part, *rest = pattern[len(parent) + 1 :].split("/")
+    place = check_destination(parent)
+    names = _names(place)
+    found = [
+        destination
+        for name in sorted(fnmatch.filter(names, part))
+        if not name.startswith((".", "_"))
+        for destination in find_destinations("/".join([parent, name, *rest]))
+    ]
+    if not found:
+        raise WrongArgument(f"no folder matches {pattern}: correct the pattern")
+    return found
+
+
+def check_destination(destination: Any, argument: str = "destination") -> _Place:
+    """Read a destination without opening it.
+
+    :raises WrongArgument: it is neither a local folder nor a URI that can be opened here
+    """
     text = str(destination or "").strip()
     scheme, separator, rest = text.partition("://")
     if text.startswith("/"):
-        return LocalFolder(Path(text))
+        return _Place("file", root=text)
     if separator and scheme in _LOCAL and rest.startswith("/"):
-        return LocalFolder(Path(rest))
+        return _Place(scheme, root=rest)
     if not separator or not scheme or scheme in _LOCAL:
         raise WrongArgument(
             f"{argument}: expected an absolute local folder or an object storage URI, got {text!r}"
@@ -45,29 +104,47 @@ def open_destination(destination: Any, argument: str = "destination") -> Destina
             f"one of {', '.join(f'{each}://' for each in _STORES)}; others have neither locks nor "
             "conditional requests, or write files in place"
         )
-    return _open_store(text, argument)
-
-
-def _open_store(uri: str, argument: str) -> Destination:
-    scheme, _, rest = uri.partition("://")
-    extra, kind = _STORES[scheme]
     place, _, key = rest.partition("/")
     conn_id, _, bucket = place.rpartition("@")
     # A key with an empty part is another one to S3 than to those who read it.
     parts = [part for part in key.split("/") if part]
     if not bucket:
-        raise WrongArgument(f"{argument}: {uri!r} names no bucket")
-    if {".", ".."} & set(parts) or set("?#") & set(uri):
-        raise WrongArgument(f"{argument}: '?', '#', '/./' and '/../' cannot be part of {uri!r}")
-    root = "/".join(parts)
-    connection = f" with the connection {conn_id}" if conn_id else ""
-    problem = f"{argument}: {scheme}:// cannot be opened here{connection}"
-    try:
-        # Airflow 2 cannot parse the name of an access point, and the file system is the same.
-        fs = ObjectStoragePath(f"{scheme}://{conn_id}@any" if conn_id else f"{scheme}://any").fs
-    except (ImportError, ValueError) as error:
-        cure = ""
-        if isinstance(error, ImportError) or "No filesystem registered" in str(error):
-            cure = f" (pip install 'mailpartner-provider[{extra}]')"
-        raise WrongArgument(f"{problem}: {error}{cure}") from error
-    return kind(fs, bucket, root)
+        raise WrongArgument(f"{argument}: {text!r} names no bucket")
+    if {".", ".."} & set(parts) or set("?#") & set(text):
+        raise WrongArgument(f"{argument}: '?', '#', '/./' and '/../' cannot be part of {text!r}")
+    return _Place(scheme, conn_id, bucket, "/".join(parts))
+
+
+class _Place(NamedTuple):
+    """The parts of a destination."""
+
+    scheme: str
+    conn_id: str = ""
+    bucket: str = ""
+    root: str = ""
+
+
+def _names(place: _Place) -> list[str]:
+    """List the names in a folder."""
+    if place.scheme in _LOCAL:
+        return [path.name for path in Path(place.root).iterdir() if path.is_dir()]
+    fs = _file_system(place.scheme, place.conn_id)
+    fs.invalidate_cache()
+    listed = fs.ls(f"{place.bucket}/{place.root}".rstrip("/"), detail=False)
+    return [name.rstrip("/").rpartition("/")[2] for name in listed]
+
+
+def _file_system(scheme: str, conn_id: str) -> Any:
+    """Return the file system of a store, opened again when its connection has changed.
+
+    :raises AirflowNotFoundException: there is no such connection; Airflow itself would go on
+        without one, to the vendor's own store
+    """
+    digest = ""
+    if conn_id:
+        connection = BaseHook.get_connection(conn_id)
+        digest = hashlib.sha256(connection.get_uri().encode()).hexdigest()
+    opened = _opened.get((scheme, conn_id))
+    if opened is None or opened[0] != digest:
+        opened = _opened[scheme, conn_id] = digest, get_fs(scheme, conn_id or None)
+    return opened[1]

@@ -9,6 +9,7 @@ behind is not believed.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +18,24 @@ from mailpartner_provider.errors import Conflict
 from mailpartner_provider.lake.scratch import digest, naming_path
 from mailpartner_provider.lake.storage import Content, Destination, FileInfo
 
+_SMALL_BYTES = 2**20
+
 
 class Declared(NamedTuple):
-    """What a manifest declares about a file; the version is None if it gives only a digest."""
+    """What a manifest declares about a file; the version is None if it gives only a digest.
+
+    While an erasure replaces the file, ``next_sha256`` is the digest of the new one. If known,
+    ``rows_sha256`` is the digest of its rows, which tells without the file whether they changed.
+    """
 
     sha256: str
-    version: str | None
+    version: str | None = None
+    next_sha256: str | None = None
+    rows_sha256: str | None = None
+
+    def is_of(self, file: Path) -> bool:
+        """Return whether this is the declaration of a file with these bytes."""
+        return digest(file) in (self.sha256, self.next_sha256)
 
 
 class _Step(NamedTuple):
@@ -45,6 +58,7 @@ class Commit:
         self._scratch = scratch
         self._versions: dict[str, str | None] = {}
         self._required: list[str] = []
+        self._required_prefix: str | None = None
         self._steps: list[_Step] = []
 
     def uri(self, name: str) -> str:
@@ -78,15 +92,20 @@ class Commit:
         self._versions[name] = self.destination.fetch(name, file)
         return self._versions[name] is not None
 
+    def copy(self, name: str) -> Path | None:
+        """Copy a file into scratch space until the next copy; None when there is no such file."""
+        file = self._scratch / "copy"
+        return file if self.fetch(name, file) else None
+
     def matches(self, name: str, declared: Declared) -> bool:
         """Return whether a file that the plan has seen is what a manifest declares.
 
-        A version that agrees is enough; without one the bytes are compared.
+        A version that agrees is enough; otherwise the bytes are compared.
         """
-        if declared.version is not None:
+        if declared.version is not None and declared.next_sha256 is None:
             return self._versions.get(name) == declared.version
-        copy = self._scratch / "copy"
-        return self.fetch(name, copy) and digest(copy) == declared.sha256
+        sha256 = self._digest(name)
+        return sha256 is not None and sha256 in (declared.sha256, declared.next_sha256)
 
     def version(self, name: str) -> str | None:
         """Return the version of a file, as seen or as published; None where versions do not last.
@@ -98,6 +117,10 @@ class Commit:
     def require(self, name: str) -> None:
         """Make the commit depend on a file that it has read and does not change."""
         self._required.append(name)
+
+    def require_files(self, prefix: str) -> None:
+        """Make the commit depend on the files that it has listed, and on there being no more."""
+        self._required_prefix = prefix
 
     def replace(self, name: str, file: Path) -> None:
         """Plan to replace a file by a finished scratch file."""
@@ -126,11 +149,23 @@ class Commit:
         with self.destination.locked(heartbeat):
             if not has_etags:  # under the lock nothing can change after this check
                 self._check([*self._required, *(step.name for step in self._steps)])
+                self._check_files()
             for number, step in enumerate(self._steps, 1):
                 heartbeat()
-                if has_etags and number == len(self._steps):
+                if has_etags and number in (1, len(self._steps)):
                     self._check(self._required)
+                if has_etags and number in (1, len(self._steps)):
+                    self._check_files()
                 self._carry_out(step)
+
+    def _digest(self, name: str) -> str | None:
+        """Return the digest of a file; None when there is no such file."""
+        info = self.info(name)
+        if info and info.size <= _SMALL_BYTES:  # a copy of each of thousands would take seconds
+            content = self.read(name)
+            return content and hashlib.sha256(content.data).hexdigest()
+        copy = self.copy(name)
+        return digest(copy) if copy else None
 
     def _carry_out(self, step: _Step) -> None:
         expected = self._versions.get(step.name)
@@ -153,3 +188,18 @@ class Commit:
             info = self.destination.info(name)
             if (info.version if info else None) != self._versions.get(name):
                 raise Conflict(f"{self.uri(name)} has just been changed by another task")
+
+    def _check_files(self) -> None:
+        """Compare the files with the required prefix with what the plan saw."""
+        prefix = self._required_prefix
+        if prefix is None:
+            return
+        files = self.destination.list_files(prefix)
+        found = {(name, info.version) for name, info in files.items()}
+        seen = {
+            (name, version)
+            for name, version in self._versions.items()
+            if name.startswith(prefix) and version is not None
+        }
+        if changed := found ^ seen:
+            raise Conflict(f"{self.uri(min(changed)[0])} has just been changed by another task")

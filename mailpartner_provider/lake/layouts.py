@@ -3,7 +3,7 @@
 ``snapshot``: a partition holds the whole list as it was on a day, and the day's receipt is its
 manifest. ``created``: a partition holds the people who opted out on a day, and all partitions
 together are the list as it is now. These are thousands, so an index is their manifest: it declares
-every partition, except those that a commit is about to replace. If that is killed, they stay
+every partition, except those that a landing is about to replace. If that is killed, they stay
 undeclared, and the next landing writes them again.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +30,13 @@ INDEX = "_partitions.json"
 Index = dict[str, Declared]
 
 log = logging.getLogger(__name__)
+
+
+class Partition(NamedTuple):
+    """A partition whose file is written only when it is needed, and the digest of its rows."""
+
+    write: Callable[[], Path]
+    rows_sha256: str
 
 
 class Landed(NamedTuple):
@@ -57,8 +64,11 @@ class Snapshot:
 
     def matches(self, receipt: Receipt) -> bool:
         """Return whether the partition is the one that a receipt declares."""
-        declared = Declared(receipt.sha256, receipt.etag)
-        return self.exists and self._commit.matches(self.name, declared)
+        return self.exists and self._commit.matches(self.name, receipt.declaration)
+
+    def copy(self) -> Path | None:
+        """Copy the partition into scratch space; None when it has just been removed."""
+        return self._commit.copy(self.name)
 
     def replace(self, files: Mapping[str, Path], declared: Receipt | None) -> Landed:
         """Plan to replace the partition by the finished file of the day.
@@ -67,7 +77,7 @@ class Snapshot:
         """
         file = files[self.name]
         sha256 = digest(file)
-        changed = declared is None or declared.sha256 != sha256
+        changed = declared is None or declared.sha256 != sha256 or declared.next_sha256 is not None
         if changed:
             self._commit.replace(self.name, file)
         return Landed(self._commit.uri(self.name), file.stat().st_size, sha256, changed)
@@ -80,18 +90,20 @@ class CreatedList:
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._index = read_index(commit)
         self._files = list_partitions(commit)
+        self._index = read_index(commit)  # after them, because a first landing writes it before
         self.exists = bool(self._files)
 
     def matches(self, receipt: Receipt) -> bool:
         """Return whether the index declares the list that a receipt declares."""
-        return self._index is not None and receipt.sha256 == digest_of_all(self._index)
+        return receipt.sha256 in digests_of_list(self._index or {})
 
-    def replace(self, files: Mapping[str, Path], declared: SnapshotReceipt | None) -> Landed:
+    def replace(
+        self, partitions: Mapping[str, Partition], declared: SnapshotReceipt | None
+    ) -> Landed:
         """Plan to write the partitions that changed, and to remove those that became empty.
 
-        :param files: all finished partitions of the list: no others remain
+        :param partitions: all partitions of the list: no others remain
         :param declared: the last receipt of the list
         :raises WrongArgument: there are partitions, and nothing says that they are of this layout
         """
@@ -102,40 +114,52 @@ class CreatedList:
                 f"receipt nor {INDEX} says that it is of partition_by={CREATED!r}: choose another "
                 "folder"
             )
-        digests = {name: digest(file) for name, file in files.items()}
-        kept = {
-            name: index[name]
-            for name, sha256 in digests.items()
-            if name in self._files
-            and name in index
-            and index[name].sha256 == sha256
-            and commit.matches(name, index[name])
-        }
-        to_write = sorted(files.keys() - kept.keys())
-        to_remove = sorted(self._files.keys() - files.keys())
-        names = digests.keys()
-        if to_write or to_remove or kept != self._index:
-            write_index(commit, kept)
-            for name in to_write:
+        kept, new, files = Index(), Index(), dict[str, Path]()
+        for name, (write, rows_sha256) in partitions.items():
+            existing = index.get(name)
+            if existing is None or not self._is_complete(name, existing):
+                existing = None
+            if existing is None or existing.rows_sha256 != rows_sha256:
+                file = write()
+                sha256 = digest(file)
+                if existing is None or existing.sha256 != sha256:
+                    files[name] = file
+                    new[name] = Declared(sha256, rows_sha256=rows_sha256)
+                    continue
+            kept[name] = existing._replace(rows_sha256=rows_sha256)
+        to_remove = sorted(self._files.keys() - partitions.keys())
+        if files or to_remove or kept != self._index:
+            write_index(commit, lambda: kept)
+            for name in sorted(files):
                 commit.replace(name, files[name])
             for name in to_remove:
                 commit.remove(name)
-            commit.write(
-                INDEX,
-                lambda: index_text(
-                    {name: Declared(digests[name], commit.version(name)) for name in names}
+            write_index(
+                commit,
+                lambda: (
+                    kept
+                    | {
+                        name: each._replace(version=commit.version(name))
+                        for name, each in new.items()
+                    }
                 ),
             )
-        sha256 = digest_of_all(digests)
+        sha256 = digest_of_all(each.sha256 for each in (kept | new).values())
         return Landed(
             uri=commit.uri("").rstrip("/"),
-            bytes=sum(file.stat().st_size for file in files.values()),
+            bytes=sum(self._files[name].size for name in kept)
+            + sum(file.stat().st_size for file in files.values()),
             sha256=sha256,
-            changed=bool(to_write or to_remove) or declared is None or declared.sha256 != sha256,
-            partitions_written=len(to_write),
+            changed=bool(files or to_remove) or declared is None or declared.sha256 != sha256,
+            partitions_written=len(files),
             partitions_kept=len(kept),
             partitions_removed=len(to_remove),
         )
+
+    def _is_complete(self, name: str, declared: Declared) -> bool:
+        """Return whether a partition is what the index declares, and no erasure has to go on."""
+        is_settled = name in self._files and declared.next_sha256 is None
+        return is_settled and self._commit.matches(name, declared)
 
 
 def list_partitions(commit: Commit) -> dict[str, FileInfo]:
@@ -151,9 +175,11 @@ def read_index(commit: Commit) -> Index | None:
         return None
     try:
         return {
-            name: Declared(each, None)
+            name: Declared(each)
             if isinstance(each, str)
-            else Declared(each["sha256"], each["version"])
+            else Declared(
+                each["sha256"], each["version"], each.get("next_sha256"), each.get("rows_sha256")
+            )
             for name, each in json.loads(content.data).items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -161,24 +187,34 @@ def read_index(commit: Commit) -> Index | None:
         return {}
 
 
-def write_index(commit: Commit, index: Index) -> None:
-    """Plan to write the index."""
-    commit.write(INDEX, lambda: index_text(index))
+def write_index(commit: Commit, index: Callable[[], Index]) -> None:
+    """Plan to write the index, which may use the ``version`` of earlier steps."""
+
+    def text() -> str:
+        members = sorted(index().items())
+        lines = (f"{json.dumps(name)}: {_as_json(declared)}" for name, declared in members)
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    commit.write(INDEX, text)
 
 
-def index_text(index: Index) -> str:
-    """Return the text of an index."""
-    members = {
-        name: declared.sha256 if declared.version is None else declared._asdict()
-        for name, declared in index.items()
-    }
-    return json.dumps(members, indent=0, sort_keys=True) + "\n"
+def digests_of_list(index: Index) -> set[str]:
+    """Return the digests of the list that an index declares; two while an erasure replaces files.
+
+    An empty index declares nothing: even an empty list is a partition.
+    """
+    if not index:
+        return set()
+    nexts = (each.next_sha256 or each.sha256 for each in index.values())
+    return {digest_of_all(each.sha256 for each in index.values()), digest_of_all(nexts)}
 
 
-def digest_of_all(index: Mapping[str, Declared | str]) -> str:
+def digest_of_all(digests: Iterable[str]) -> str:
     """Return the SHA-256 of the partitions' sorted hex digests, each followed by a line break."""
-    digests: Iterable[str] = (
-        each if isinstance(each, str) else each.sha256 for each in index.values()
-    )
     lines = "".join(f"{each}\n" for each in sorted(digests))
     return hashlib.sha256(lines.encode("ascii", "replace")).hexdigest()
+
+
+def _as_json(declared: Declared) -> str:
+    known = {name: each for name, each in declared._asdict().items() if each is not None}
+    return json.dumps(declared.sha256 if len(known) == 1 else {"version": None} | known)

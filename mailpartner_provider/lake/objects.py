@@ -27,8 +27,8 @@ _T = TypeVar("_T")
 _PROOF_BYTES = 8 * 2**20  # the largest file that is sent twice to see whether conditions hold
 _PATIENCE = 10.0  # seconds for a request that was interrupted to end cleanly
 
-#: By address of a store, whether it honours conditions. Others have not proved it yet.
-_conditional: dict[str, bool] = {}
+#: By address of a store and kind of condition, whether it is honoured. Others are not proved yet.
+_conditional: dict[tuple[str, str], bool] = {}
 
 
 class ConditionFailed(Conflict):
@@ -38,9 +38,10 @@ class ConditionFailed(Conflict):
 class ObjectStore(ABC):
     """A destination in an object store; scratch space is a local folder.
 
-    A store proves once in each process that it honours conditions: the first small file is sent
-    again with the same condition, which cannot hold any more. Until then there is a last look
-    before each step, and for ever where the proof fails. The vendor's own hosts need no proof.
+    A store proves once in each process that it honours a kind of condition: the first small file
+    that it creates, and the first that it replaces, is sent again with the same condition, which
+    cannot hold any more. Until then there is a last look before each such step, and for ever where
+    the proof fails. The vendor's own hosts need no proof.
     """
 
     has_etags = True
@@ -88,7 +89,7 @@ class ObjectStore(ABC):
         return {name: info for name, info in files.items() if name.count("/") == 1}
 
     def publish(self, file: Path, name: str, expected: str | None) -> str:
-        is_conditional = self._is_conditional()
+        is_conditional = self._is_conditional(expected)
         if not is_conditional or self._is_large(file):
             self._look(name, expected)
         try:
@@ -143,9 +144,9 @@ class ObjectStore(ABC):
     def _is_vendor(self) -> bool:
         return (urlsplit(self.address).hostname or "").endswith(self.vendor)
 
-    def _is_conditional(self) -> bool | None:
-        """Return whether the store honours conditions; None when it was not tried yet."""
-        return self._is_vendor() or _conditional.get(self.address)
+    def _is_conditional(self, expected: str | None) -> bool | None:
+        """Return whether the store honours this kind of condition; None if it was not tried yet."""
+        return self._is_vendor() or _conditional.get((self.address, _kind(expected)))
 
     def _look(self, name: str, expected: str | None) -> None:
         info = self._run("read", name, self._head(self._prefix + name))
@@ -161,18 +162,20 @@ class ObjectStore(ABC):
         try:
             version = self._send(file, name, expected)
         except ConditionFailed:
-            _conditional[self.address] = True
+            _conditional[self.address, _kind(expected)] = True
         else:
-            self._distrust()
+            self._distrust(expected)
         return version
 
-    def _distrust(self) -> None:
-        if _conditional.get(self.address) is not False:
-            _conditional[self.address] = False
+    def _distrust(self, expected: str | None) -> None:
+        kind = _kind(expected)
+        if _conditional.get((self.address, kind)) is not False:
+            _conditional[self.address, kind] = False
             log.warning(
-                "%s ignores conditional requests: two landings at the same time may replace each "
-                "other's files. Run one at a time, as with max_active_tis_per_dag=1",
+                "%s ignores conditional requests (%s): two landings at the same time may replace "
+                "each other's files. Run one at a time, as with max_active_tis_per_dag=1",
                 self.address,
+                kind,
             )
 
     def _version_of_same(self, file: Path, name: str) -> str:
@@ -209,3 +212,8 @@ class ObjectStore(ABC):
             if answer.cancel():
                 ended.wait(_PATIENCE)
             raise
+
+
+def _kind(expected: str | None) -> str:
+    """Return the kind of the condition that a file is of this version, or that there is none."""
+    return "If-None-Match" if expected is None else "If-Match"

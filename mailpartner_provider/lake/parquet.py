@@ -14,6 +14,7 @@ from mailpartner_provider.schemas import REPETITIVE
 ROW_GROUP_ROWS = 131_072
 
 _EPOCH = date(1970, 1, 1)
+_STATUS, _BACKDATED = b"mailpartner.status", b"backdated"
 
 
 def write_rows(file: Path, row_groups: Iterable[pa.Table], schema: pa.Schema) -> int:
@@ -63,6 +64,20 @@ def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
             held = held.slice(ROW_GROUP_ROWS)
     if held.num_rows:
         yield held.combine_chunks()
+
+
+def marked_backdated(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a file that itself says that its snapshot is backdated."""
+    return schema.with_metadata({_STATUS: _BACKDATED})
+
+
+def is_marked_backdated(file: Path) -> bool:
+    """Return whether a file says that its snapshot is backdated."""
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (OSError, ValueError):
+        return False  # it is damaged
+    return metadata.get(_STATUS) == _BACKDATED
 
 
 def with_day(rows: pa.Table, day: date | None, schema: pa.Schema) -> pa.Table:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mailpartner_provider import __version__
 from mailpartner_provider.errors import BadData
+from mailpartner_provider.lake.commit import Declared
 
 RECEIPT_VERSION = 1
 LIVE = "live"
@@ -30,8 +31,9 @@ class Receipt:
     """What the receipts of all datasets declare; XCom, asset events and ``_receipts/`` carry it.
 
     Dates are ISO days, instants ISO in UTC. ``changed`` is whether the day holds anything else than
-    its last receipt declared. ``etag`` is the object store's own version of the file. A receipt may
-    lack members that have a default here: later versions added them.
+    its last receipt declared. ``etag`` is the object store's own version of the file. Only while an
+    erasure replaces the file, ``next_sha256`` is the digest of the new one. A receipt may lack
+    members that have a default here: later versions added them.
     """
 
     receipt_version: int = RECEIPT_VERSION
@@ -45,6 +47,7 @@ class Receipt:
     bytes: int
     sha256: str
     etag: str | None = None
+    next_sha256: str | None = None
     changed: bool
     conn_id: str | None = None
     dag_id: str | None
@@ -57,9 +60,17 @@ class Receipt:
         """The ``snapshot_date`` as a date."""
         return date.fromisoformat(self.snapshot_date)
 
+    @property
+    def declaration(self) -> Declared:
+        """What the receipt declares about the day's file."""
+        return Declared(self.sha256, self.etag, self.next_sha256)
+
     def as_dict(self) -> dict[str, Any]:
         """Return a flat dict of strings, numbers, booleans and nulls."""
-        return asdict(self)
+        members = asdict(self)
+        if self.next_sha256 is None:
+            del members["next_sha256"]
+        return members
 
     def to_json(self) -> str:
         """Return the text of the receipt's file."""
@@ -100,7 +111,9 @@ class SnapshotReceipt(Receipt):
 class ChangesReceipt(Receipt):
     """The receipt of the changes between two snapshots.
 
-    ``rows`` = ``added`` + ``removed`` + ``changed_records``.
+    ``rows`` = ``added`` + ``removed`` + ``changed_records``. ``source_sha256`` and
+    ``source_observed_at`` are those of the day's snapshot. ``previous_sha256`` is null where the
+    changes before were applied, because their snapshot had been replaced or removed.
     """
 
     dataset: str = "mailpartner.unsubscribe_changes"
@@ -110,6 +123,7 @@ class ChangesReceipt(Receipt):
     changed_records: int
     source_uri: str
     source_sha256: str
+    source_observed_at: str | None = None
     previous_uri: str | None = None
     previous_sha256: str | None
 

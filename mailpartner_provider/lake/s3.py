@@ -77,10 +77,10 @@ class S3Folder(ObjectStore):
         if expected is not None:
             condition = {"IfMatch": f'"{expected}"'}
         try:
-            if self._is_conditional() is not False:
+            if self._is_conditional(expected) is not False:
                 with suppress(NotImplementedThere):
                     return _version(await self._ask(method, **request, **condition))
-                self._distrust()
+                self._distrust(expected)
             return _version(await self._ask(method, **request))
         except Missing as error:
             raise ConditionFailed(str(error)) from error

@@ -1,8 +1,13 @@
-"""The arguments of the operators, checked once templates are rendered."""
+"""The arguments of the operators, checked when a DAG is parsed and once templates are rendered.
+
+This module loads nothing heavy, because every DAG file that has an operator needs it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,12 +21,13 @@ from mailpartner_provider.days import (
 from mailpartner_provider.errors import RequestFailed, WrongArgument
 from mailpartner_provider.lake.layouts import LAYOUTS, SNAPSHOT
 from mailpartner_provider.lake.receipts import TaskRun
-from mailpartner_provider.privacy.hashing import EMAIL_MODES
-from mailpartner_provider.snapshots.request import Limits
+from mailpartner_provider.privacy.email_modes import EMAIL_MODES
 
 #: How far the clock of a worker may be behind that of the scheduler.
 CLOCK_SKEW = timedelta(minutes=5)
 ON_EMPTY = ("write", "skip", "fail")
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def read_zone(name: Any) -> ZoneInfo:
@@ -31,6 +37,14 @@ def read_zone(name: Any) -> ZoneInfo:
     except (ValueError, OSError, KeyError, TypeError, AttributeError):
         pass
     raise WrongArgument(f"timezone: expected a name such as 'Europe/Paris', got {name!r}")
+
+
+def check_date(snapshot_date: Any) -> None:
+    """Check a ``snapshot_date`` that is no template; None is the day of the run."""
+    try:
+        resolve_snapshot_date(snapshot_date, {"run_after": _LONG_AGO}, timezone.utc)
+    except ValueError as error:
+        raise WrongArgument(str(error)) from None
 
 
 def read_day(
@@ -63,24 +77,37 @@ def read_task_run(context: Mapping[str, Any], task_id: str, conn_id: str | None 
     return TaskRun(conn_id, ti.dag_id, ti.task_id, ti.run_id, map_index if map_index >= 0 else None)
 
 
-def read_limits(on_empty: Any, max_rejected: Any, max_shrink: Any) -> Limits:
-    """Read ``on_empty``, ``max_rejected`` and ``max_shrink``."""
-    on_empty = _one_of(ON_EMPTY, on_empty, "on_empty")
-    if type(max_rejected) is not int or max_rejected < 0:
-        raise WrongArgument(f"max_rejected: expected a count of 0 or more, got {max_rejected!r}")
-    max_shrink = read_share(max_shrink, "max_shrink")
-    return Limits(on_empty=on_empty, max_rejected=max_rejected, max_shrink=max_shrink)
+def is_fixed(value: Any) -> bool:
+    """Return whether an argument is settled: neither a template nor the output of a task."""
+    if isinstance(value, str):
+        return not any(begin in value for begin in ("{{", "{%", "{#"))
+    return value is None or isinstance(value, int | float | date)
 
 
-def read_share(share: Any, argument: str) -> float | None:
-    """Read ``max_shrink`` or ``max_removed``."""
-    if share is None:
-        return None
+def read_on_empty(on_empty: Any) -> str:
+    """Read ``on_empty``."""
+    return _one_of(ON_EMPTY, on_empty, "on_empty")
+
+
+def read_count(count: Any, argument: str) -> int:
+    """Read ``max_rejected``, which may be the text that a template gave."""
+    if isinstance(count, str) and re.fullmatch("[0-9]{1,18}", count.strip()):
+        return int(count)
+    if type(count) is int and count >= 0:
+        return count
+    raise WrongArgument(f"{argument}: expected a count of 0 or more, got {count!r}")
+
+
+def read_share(share: Any, argument: str) -> float:
+    """Read ``max_shrink`` or ``max_removed``, which may be the text that a template gave.
+
+    None is refused: a template that gives nothing must not turn the guard off.
+    """
+    with suppress(ValueError):
+        share = float(share) if isinstance(share, str) else share
     if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1:
         return share
-    raise WrongArgument(
-        f"{argument}: expected a share from 0 to 1, or None to turn it off, got {share!r}"
-    )
+    raise WrongArgument(f"{argument}: expected a share from 0 to 1 (1: no limit), got {share!r}")
 
 
 def read_email_mode(email_mode: Any) -> str:

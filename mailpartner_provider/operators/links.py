@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -29,8 +30,11 @@ class LandedPartitionLink(BaseOperatorLink):
             return ""
         if AIRFLOW < (3, 1):
             return console_url(receipt["uri"])
-        # For changes, the page lists the snapshot that they belong to.
-        return landing_path(receipt.get("source_uri") or receipt["uri"], receipt["snapshot_date"])
+        run = {name: getattr(ti_key, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+        destination = getattr(operator, "destination", "")
+        return landing_path(
+            receipt["uri"], receipt["snapshot_date"], destination=destination, **run
+        )
 
 
 def page_path() -> str:
@@ -38,10 +42,28 @@ def page_path() -> str:
     return f"{_root()}{PREFIX}/"
 
 
-def landing_path(uri: str, day: str) -> str:
-    """Return the path of a landing on the page, inside Airflow's own pages where it allows that."""
+def landing_path(uri: str, day: str, **more: Any) -> str:
+    """Return the path of a landing on the page, inside Airflow's own pages where it allows that.
+
+    :param more: the destination as its task has it, and the run, so that the page can show a
+        landing whose destination it does not list
+    """
     frame = f"{_root()}/plugin{PREFIX}" if AIRFLOW >= (3, 3) else ""
-    return f"{frame}{page_path()}?{urlencode({'uri': uri, 'day': day})}"
+    return f"{frame}{page_path()}?{urlencode({'uri': uri, 'day': day, **more})}"
+
+
+def run_path(run: Mapping[str, Any]) -> str:
+    """Return the path of a task run in Airflow's pages; empty when a receipt names none.
+
+    :param run: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``, as in a receipt
+    """
+    names = [run.get(name) for name in ("dag_id", "run_id", "task_id")]
+    if not all(names):
+        return ""
+    dag_id, run_id, task_id = (quote(str(name), safe="") for name in names)
+    index = run.get("map_index")
+    mapped = f"/mapped/{index}" if type(index) is int and index >= 0 else ""
+    return f"{_root()}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}{mapped}"
 
 
 def console_url(uri: str) -> str:

@@ -6,6 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from mailpartner_provider.words import counted
+
 if TYPE_CHECKING:
     from mailpartner_provider.api.stream import UnsubscribeStream
 
@@ -38,4 +40,5 @@ class ProgressLog:
                 (stream.declared - stream.received) / rate,
             )
         else:
-            self._log.info("Received %d records, %d a second", stream.received, rate)
+            received = counted(stream.received, "record")
+            self._log.info("Received %s, %d a second", received, rate)

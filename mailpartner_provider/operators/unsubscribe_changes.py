@@ -10,6 +10,7 @@ from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -24,11 +25,15 @@ class UnsubscribeChangesOperator(BaseOperator):
     """Land what changed in the Mail Partner suppression list as one Parquet partition a day.
 
     Compares the day's snapshot, as ``UnsubscribeToParquetOperator`` landed it, id by id with the
-    last live one before it, and lands the difference in ``<destination>/dt=YYYY-MM-DD/``: records
-    with ``change`` (``added``, ``removed`` or ``changed``) and ``previous_snapshot_date``, which is
-    null for the very first snapshot and shows gaps of days. Remove all records of these ids from
-    the previous snapshot, insert those ``added`` and ``changed``, and the result is the day's
-    snapshot.
+    one whose changes were landed last, and lands the difference in
+    ``<destination>/dt=YYYY-MM-DD/``: records with ``change`` (``added``, ``removed`` or
+    ``changed``) and ``previous_snapshot_date``, which is null for the very first snapshot and shows
+    gaps of days. Remove all records of these ids from the previous snapshot, insert those ``added``
+    and ``changed``, and the result is the day's snapshot.
+
+    So all changes, applied in order to nothing, give the last snapshot. Where the snapshot compared
+    last has been replaced or removed, they are applied instead of it. Only the newest day is landed
+    again: the changes of an earlier one are kept, because those of later days build on them.
 
     A backdated snapshot cannot show who was removed: the task is skipped, and the next live one is
     compared across that day. Needs ``pip install 'mailpartner-provider[changes]'``.
@@ -39,16 +44,19 @@ class UnsubscribeChangesOperator(BaseOperator):
         (templated)
     :param timezone: zone of the business day, as for the landing
     :param max_removed: fail when more than this share of the previous snapshot's records was
-        removed, as after a change to another account's key; None turns the guard off
+        removed, as after a change to another account's key; None, as 1, is no limit (templated)
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
+    :raises WrongArgument: when the DAG is parsed: an argument that is no template is wrong
     :raises AirflowFailException: an argument is wrong, or DuckDB missing: Airflow does not retry
-    :raises AirflowSkipException: the day's snapshot is backdated
+    :raises AirflowSkipException: the day's snapshot is backdated, or the changes of a later day
+        include those of the day
     :raises BadData: a snapshot is missing, does not match its receipt, has other columns than the
-        one before, or exceeds ``max_removed``
+        one before, or exceeds ``max_removed``; or it has been replaced, and the changes do not
+        begin with a whole list
     :raises OSError: source or destination cannot be read or written
     """
 
-    template_fields: Sequence[str] = ("source", "destination", "snapshot_date")
+    template_fields: Sequence[str] = ("source", "destination", "snapshot_date", "max_removed")
     operator_extra_links = (LandedPartitionLink(),)
     ui_color = "#e4f0e8"
 
@@ -59,7 +67,7 @@ class UnsubscribeChangesOperator(BaseOperator):
         destination: str,
         snapshot_date: str | None = None,
         timezone: str = "Europe/Paris",
-        max_removed: float | None = 0.5,
+        max_removed: float | str | None = 0.5,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,8 +75,9 @@ class UnsubscribeChangesOperator(BaseOperator):
         self.destination = destination
         self.snapshot_date = snapshot_date
         self.timezone = timezone
-        self.max_removed = max_removed
+        self.max_removed: float | str = 1 if max_removed is None else max_removed
         self._receipt: ChangesReceipt | None = None
+        self._check_fixed()
 
     @clear_frame_locals()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -97,6 +106,21 @@ class UnsubscribeChangesOperator(BaseOperator):
 
         return Comparison()
 
+    def _check_fixed(self) -> None:
+        """Check what is no template, so that a DAG with a wrong argument does not parse."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
+
+        arguments.read_zone(self.timezone)
+        if arguments.is_fixed(self.source):
+            check_destination(self.source, "source")
+        if arguments.is_fixed(self.destination):
+            check_destination(self.destination)
+        if arguments.is_fixed(self.snapshot_date):
+            arguments.check_date(self.snapshot_date)
+        if arguments.is_fixed(self.max_removed):
+            arguments.read_share(self.max_removed, "max_removed")
+
     def _request(self, context: Context) -> ChangesRequest:
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.changes.pair import ChangesRequest
@@ -117,12 +141,12 @@ class UnsubscribeChangesOperator(BaseOperator):
     def _report(self, receipt: ChangesReceipt) -> None:
         since = receipt.previous_snapshot_date
         self.log.info(
-            "%s the changes of %s %s in %s: %d records added, %d removed, %d changed",
+            "%s the changes of %s %s in %s: %s added, %d removed, %d changed",
             "Landed" if receipt.changed else "Unchanged since the last landing:",
             receipt.snapshot_date,
             f"since {since}" if since else "(the first snapshot)",
             receipt.uri,
-            receipt.added,
+            counted(receipt.added, "record"),
             receipt.removed,
             receipt.changed_records,
         )

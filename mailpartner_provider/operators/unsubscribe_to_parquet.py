@@ -13,6 +13,7 @@ from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.operators.progress import ProgressLog
+from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -45,12 +46,13 @@ class UnsubscribeToParquetOperator(BaseOperator):
     :param on_empty: what an empty list means: ``write`` a partition without rows, ``skip`` the
         task, or ``fail`` it
     :param max_rejected: how many records without a usable id or e-mail may be quarantined before
-        the task fails
-    :param max_shrink: fail when the list lost more than this share since the last snapshot; None
-        turns the guard off
+        the task fails (templated)
+    :param max_shrink: fail when the list lost more than this share since the last snapshot; None,
+        as 1, is no limit (templated)
     :param keep_days: after a landing, remove snapshots that are this many days older, or more, with
         receipts and quarantine; None keeps all
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
+    :raises WrongArgument: when the DAG is parsed: an argument that is no template is wrong
     :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
         Airflow does not retry
     :raises AirflowSkipException: the list is empty and ``on_empty`` is ``skip``
@@ -60,7 +62,13 @@ class UnsubscribeToParquetOperator(BaseOperator):
     :raises OSError: the destination cannot be read or written
     """
 
-    template_fields: Sequence[str] = ("destination", "snapshot_date", "mailpartner_conn_id")
+    template_fields: Sequence[str] = (
+        "destination",
+        "snapshot_date",
+        "mailpartner_conn_id",
+        "max_rejected",
+        "max_shrink",
+    )
     operator_extra_links = (LandedPartitionLink(),)
     ui_color = "#e4f0e8"
     progress_seconds = 5.0
@@ -75,8 +83,8 @@ class UnsubscribeToParquetOperator(BaseOperator):
         partition_by: str = "snapshot",
         email_mode: str = "plain",
         on_empty: str = "write",
-        max_rejected: int = 0,
-        max_shrink: float | None = 0.5,
+        max_rejected: int | str = 0,
+        max_shrink: float | str | None = 0.5,
         keep_days: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -89,9 +97,10 @@ class UnsubscribeToParquetOperator(BaseOperator):
         self.email_mode = email_mode
         self.on_empty = on_empty
         self.max_rejected = max_rejected
-        self.max_shrink = max_shrink
+        self.max_shrink: float | str = 1 if max_shrink is None else max_shrink
         self.keep_days = keep_days
         self._receipt: SnapshotReceipt | None = None
+        self._check_fixed()
 
     @clear_frame_locals()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -117,16 +126,38 @@ class UnsubscribeToParquetOperator(BaseOperator):
 
         return MailPartnerHook(self.mailpartner_conn_id)
 
+    def _check_fixed(self) -> None:
+        """Check what is no template, so that a DAG with a wrong argument does not parse."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
+
+        arguments.read_zone(self.timezone)
+        arguments.read_email_mode(self.email_mode)
+        arguments.read_on_empty(self.on_empty)
+        arguments.read_keep_days(self.keep_days, arguments.read_partition_by(self.partition_by))
+        if arguments.is_fixed(self.destination):
+            check_destination(self.destination)
+        if arguments.is_fixed(self.snapshot_date):
+            arguments.check_date(self.snapshot_date)
+        if arguments.is_fixed(self.max_rejected):
+            arguments.read_count(self.max_rejected, "max_rejected")
+        if arguments.is_fixed(self.max_shrink):
+            arguments.read_share(self.max_shrink, "max_shrink")
+
     def _request(self, context: Context) -> SnapshotRequest:
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
-        from mailpartner_provider.snapshots.request import SnapshotRequest
+        from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
 
         zone = arguments.read_zone(self.timezone)
         day, reason = arguments.read_day(self.snapshot_date, context, zone)
         self.log.info("Landing the snapshot of %s (from %s, in %s)", day, reason, zone.key)
-        limits = arguments.read_limits(self.on_empty, self.max_rejected, self.max_shrink)
+        limits = Limits(
+            on_empty=arguments.read_on_empty(self.on_empty),
+            max_rejected=arguments.read_count(self.max_rejected, "max_rejected"),
+            max_shrink=arguments.read_share(self.max_shrink, "max_shrink"),
+        )
         email_mode = self._read_email_mode(arguments.read_email_mode(self.email_mode))
         partition_by = arguments.read_partition_by(self.partition_by)
         keep_days = arguments.read_keep_days(self.keep_days, partition_by)
@@ -143,7 +174,8 @@ class UnsubscribeToParquetOperator(BaseOperator):
         )
 
     def _read_email_mode(self, name: str) -> EmailMode:
-        from mailpartner_provider.privacy.hashing import HMAC, EmailMode
+        from mailpartner_provider.privacy.email_modes import HMAC
+        from mailpartner_provider.privacy.hashing import EmailMode
 
         return EmailMode(name, self.hook.email_hmac_key() if name == HMAC else b"")
 
@@ -172,14 +204,22 @@ class UnsubscribeToParquetOperator(BaseOperator):
             self.log.warning("The answer declares no count (nbData): it may be incomplete")
         elif receipt.received > receipt.declared:
             self.log.warning(
-                "The answer declares %d records and holds %d; all of them were landed",
-                receipt.declared,
+                "The answer declares %s and holds %d; all of them were landed",
+                counted(receipt.declared, "record"),
                 receipt.received,
             )
+        if receipt.rejected:
+            self.log.warning(
+                "Quarantined %s without a usable id or e-mail, of %d: report them to Mail Partner; "
+                "the reasons are in _rejected/dt=%s.jsonl",
+                counted(receipt.rejected, "record"),
+                receipt.received,
+                receipt.snapshot_date,
+            )
         self.log.info(
-            "%s %d unsubscribes (%s snapshot of %s) in %s; %d rejected, %d created after that day",
+            "%s %s (%s snapshot of %s) in %s; %d rejected, %d created after that day",
             "Landed" if receipt.changed else "Unchanged since the last landing:",
-            receipt.rows,
+            counted(receipt.rows, "unsubscribe"),
             receipt.status,
             receipt.snapshot_date,
             receipt.uri,

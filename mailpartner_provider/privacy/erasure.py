@@ -71,8 +71,7 @@ def erase(
     :raises OSError: the destination cannot be read or written
     """
     with destination.scratch() as scratch:
-        known = read_erasure_list(destination)
-        erasure = Erasure(destination, scratch, known, {}, len(hmac_keys), dry_run)
+        erasure = Erasure(destination, scratch, ErasureList(), {}, len(hmac_keys), dry_run)
 
         def publish_list() -> ErasureList:
             commit = erasure.commit()
@@ -83,18 +82,14 @@ def erase(
                 erasure.publish(commit)
             return erased
 
-        replaced: list[ReplacedFile] = []
-        people = [hashes_of(email, hmac_keys).keys() for email in emails]
-        if known.hashes and not known.hashes.keys() >= set[str]().union(*people) and not dry_run:
-            # After a kill between a receipt and its file, only the same people make that file.
-            replaced, _ = _redact(erasure)
         erasure = erasure._replace(erased=_repeat(publish_list))
         files, unsearched = _redact(erasure)
         unsearched += _other_scratch(erasure)
+    people = [hashes_of(email, hmac_keys).keys() for email in emails]
     found_in = [
         sum(not person.isdisjoint(found) for found in erasure.found.values()) for person in people
     ]
-    return Report([*replaced, *files], found_in, unsearched)
+    return Report(files, found_in, unsearched)
 
 
 def _other_scratch(erasure: Erasure) -> list[str]:

@@ -15,12 +15,13 @@ from mailpartner_provider.exact_json import parse_json
 from mailpartner_provider.lake.names import ERASED
 from mailpartner_provider.lake.storage import Readable
 from mailpartner_provider.privacy.arrays import booleans, mask
+from mailpartner_provider.privacy.email_modes import HMAC
 from mailpartner_provider.privacy.fingerprints import (
     doubtful_rows,
     fingerprint,
     valid_fingerprint,
 )
-from mailpartner_provider.privacy.hashing import HMAC, EmailMode, hash_column
+from mailpartner_provider.privacy.hashing import EmailMode, hash_column
 from mailpartner_provider.privacy.matching import (
     find_people,
     redact_email,

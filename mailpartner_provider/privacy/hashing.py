@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from mailpartner_provider.exact_json import containers, parse_json, to_json, utf8_text
 from mailpartner_provider.masking import without_addresses
+from mailpartner_provider.privacy.email_modes import DROP, HMAC, PLAIN, SHA256
 from mailpartner_provider.schemas import record_schema
-
-PLAIN, SHA256, HMAC, DROP = EMAIL_MODES = ("plain", "sha256", "hmac", "drop")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from mailpartner_provider.errors import BadData, WrongArgument
 from mailpartner_provider.lake.parquet import in_row_groups, read_batches, write_rows
 from mailpartner_provider.lake.scratch import naming_path
+from mailpartner_provider.privacy.email_modes import HMAC
 from mailpartner_provider.privacy.erasure_list import ErasureList
-from mailpartner_provider.privacy.hashing import HMAC, EmailMode
+from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.privacy.matching import find_people
 
 #: The column of hashes that only a key can make.

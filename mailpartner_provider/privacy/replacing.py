@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mailpartner_provider.lake.commit import Commit, Declared
 from mailpartner_provider.lake.history import days_with_receipts
 from mailpartner_provider.lake.layouts import (
-    INDEX,
+    Index,
     digest_of_all,
-    index_text,
+    digests_of_list,
     list_partitions,
     read_index,
     write_index,
@@ -57,58 +58,61 @@ class Erasure(NamedTuple):
 def replace_snapshot(erasure: Erasure, name: str) -> ReplacedFile | None:
     """Replace the file of a day, if it names an erased person, and update its receipt.
 
-    The receipt comes first, so that after a kill the next erasure can complete the file.
+    Until then the receipt declares the digests of both files, so that it vouches for the file
+    wherever the erasure is killed, and the next one can complete it, whoever is erased then.
     """
     commit, day = erasure.commit(), day_in_name(name)
-    file = erasure.scratch / "after.parquet"
-    replaced = _redact_partition(erasure, commit, name, file)
-    if replaced is None:
+    before, after = (erasure.scratch / f"{each}.parquet" for each in ("before", "after"))
+    if not commit.fetch(name, before):
+        return None  # it has just been removed
+    replaced = _redact_partition(erasure, commit.uri(name), before, after)
+    receipt = _read_receipt(commit, day, {digest(before)}) if day else None
+    if not replaced and not (receipt and "next_sha256" in receipt):
         return None
-    after = {"sha256": replaced.sha256_after, "bytes": file.stat().st_size, "etag": None}
-    is_declared = day and _update_receipt(commit, receipt_file(day), replaced.sha256_before, after)
-    commit.replace(name, file)
-    if day and is_declared and erasure.destination.has_etags:
-        final = after | {"etag": lambda: commit.version(name)}
-        _update_receipt(commit, receipt_file(day), replaced.sha256_before, final)
+    if day and receipt:
+        next_sha256 = {"next_sha256": replaced.sha256_after} if replaced else {}
+        _update_receipt(commit, day, receipt, _declaration(before) | next_sha256, name)
+    if replaced:
+        commit.replace(name, after)
+        if day and receipt:
+            _update_receipt(commit, day, receipt, _declaration(after), name)
     erasure.publish(commit)
     return replaced
 
 
 def replace_created(erasure: Erasure) -> list[ReplacedFile]:
-    """Replace the files of days of opt-out; until they are, the index does not declare them."""
-    commit = erasure.commit()
-    index, files, replaced = read_index(commit) or {}, {}, []
-    partitions = list_partitions(commit)
-    for number, name in enumerate(sorted(partitions)):
-        file = erasure.scratch / f"{number}.parquet"
-        if each := _redact_partition(erasure, commit, name, file):
-            files[name] = file
+    """Replace the files of days of opt-out, if they name an erased person.
+
+    Until the receipts of the list are updated, the index declares the digests of both files. What
+    it did not declare before, it does not declare afterwards.
+    """
+    commit, before = erasure.commit(), erasure.scratch / "before.parquet"
+    index, interim, final = read_index(commit) or {}, Index(), dict[str, str]()
+    files, replaced, size = dict[str, Path](), list[ReplacedFile](), 0
+    for number, name in enumerate(sorted(list_partitions(commit))):
+        if not commit.fetch(name, before):
+            continue  # it has just been removed
+        after = erasure.scratch / f"{number}.parquet"
+        each = _redact_partition(erasure, commit.uri(name), before, after)
+        if each:
+            files[name] = after
             replaced.append(each)
-    after = {name: each.sha256_after for name, each in zip(files, replaced, strict=True)}
-    kept = {
-        name: index.get(name) or Declared(_digest(commit, name, erasure.scratch), None)
-        for name in partitions.keys() - files.keys()
-    }
-    digests = {name: declared.sha256 for name, declared in kept.items()} | after
-    if not files and kept == index:
-        return []
-    sizes = {name: info.size for name, info in partitions.items()}
-    sizes |= {name: file.stat().st_size for name, file in files.items()}
-    members = {"sha256": digest_of_all(digests), "bytes": sum(sizes.values())}
-    # Landings that found the same list declare the same digest.
-    for day in days_with_receipts(commit):
-        if not _update_receipt(commit, receipt_file(day), digest_of_all(index), members):
-            break
-    write_index(commit, kept)
+        size += (after if each else before).stat().st_size
+        sha256, declared = digest(before), index.get(name)
+        if declared is None or sha256 not in (declared.sha256, declared.next_sha256):
+            continue
+        if each:
+            interim[name] = Declared(sha256, commit.version(name), each.sha256_after)
+        if each or declared.next_sha256:
+            final[name] = each.sha256_after if each else sha256
+    if interim:
+        write_index(commit, lambda: index | interim)
     for name, file in files.items():
         commit.replace(name, file)
-    commit.write(
-        INDEX,
-        lambda: index_text(
-            kept | {name: Declared(after[name], commit.version(name)) for name in files}
-        ),
-    )
-    erasure.publish(commit)
+    if final:
+        _update_list(commit, index, final, size)
+    if files or final:
+        erasure.publish(commit)
     return replaced
 
 
@@ -129,13 +133,8 @@ def replace_quarantine(erasure: Erasure, name: str) -> ReplacedFile | None:
     return ReplacedFile(uri, records, *digests)
 
 
-def _redact_partition(
-    erasure: Erasure, commit: Commit, name: str, after: Path
-) -> ReplacedFile | None:
+def _redact_partition(erasure: Erasure, uri: str, before: Path, after: Path) -> ReplacedFile | None:
     """Write a redacted copy of a partition; None if it names no erased person."""
-    before, uri = erasure.scratch / "before.parquet", commit.uri(name)
-    if not commit.fetch(name, before):
-        return None  # it has just been removed
     records, found = redact_partition(before, after, uri, erasure.erased, erasure.keyed_ids)
     erasure.found[uri] = found
     if not records:
@@ -144,28 +143,62 @@ def _redact_partition(
     return ReplacedFile(uri, records, digest(before), digest(after))
 
 
-def _update_receipt(commit: Commit, name: str, sha256: str, members: dict[str, Any]) -> bool:
-    """Plan to update a receipt that declares this digest; return whether it does.
+def _update_list(commit: Commit, index: Index, digests: dict[str, str], size: int) -> None:
+    """Plan to update the receipts of a list by day of opt-out, then its index.
 
-    A member may be a function, called when the receipt is written.
+    :param digests: of the files that the index is to declare anew
+    :param size: of all files
     """
-    content = commit.read(name)
+    all_digests = {name: declared.sha256 for name, declared in index.items()} | digests
+    members = {"sha256": digest_of_all(all_digests.values()), "bytes": size}
+    # Landings that found the same list declare the same digest.
+    for day in days_with_receipts(commit):
+        receipt = _read_receipt(commit, day, digests_of_list(index))
+        if receipt is None:
+            break
+        _update_receipt(commit, day, receipt, members)
+    write_index(
+        commit,
+        lambda: (
+            index
+            | {name: Declared(sha256, commit.version(name)) for name, sha256 in digests.items()}
+        ),
+    )
+
+
+def _read_receipt(commit: Commit, day: date, digests: set[str]) -> dict[str, Any] | None:
+    """Read the members of a day's receipt, if it declares one of these digests."""
+    content = commit.read(receipt_file(day))
     try:
-        receipt = json.loads(content.data if content else b"")
-        declares = receipt["sha256"] in (sha256, members["sha256"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return False  # not the receipt of a landing
+        receipt: dict[str, Any] = json.loads(content.data if content else b"")
+        declares = not digests.isdisjoint((receipt["sha256"], receipt.get("next_sha256")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # not the receipt of a landing
+    return receipt if declares else None
+
+
+def _declaration(file: Path) -> dict[str, Any]:
+    """Return what a receipt declares of a file."""
+    return {"sha256": digest(file), "bytes": file.stat().st_size}
+
+
+def _update_receipt(
+    commit: Commit,
+    day: date,
+    receipt: dict[str, Any],
+    members: dict[str, Any],
+    partition: str | None = None,
+) -> None:
+    """Plan to update members of a day's receipt; a null is left out where there was no member.
+
+    :param partition: the name of the file whose version is the ETag
+    """
 
     def text() -> str:
-        settled = {key: each() if callable(each) else each for key, each in members.items()}
-        known = {key: each for key, each in settled.items() if key in receipt or each is not None}
-        return json.dumps(receipt | known, indent=2) + "\n"
+        etag = commit.version(partition) if partition else None
+        updated = receipt | {"next_sha256": None, "etag": etag} | members
+        had = receipt.keys() - {"next_sha256"}
+        kept = {key: each for key, each in updated.items() if each is not None or key in had}
+        return json.dumps(kept, indent=2) + "\n"
 
-    if declares:
-        commit.write(name, text)
-    return bool(declares)
-
-
-def _digest(commit: Commit, name: str, scratch: Path) -> str:
-    copy = scratch / "copy"
-    return digest(copy) if commit.fetch(name, copy) else ""
+    commit.write(receipt_file(day), text)

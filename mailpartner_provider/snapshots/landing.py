@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.days import day_of, end_of_day, iso_utc
 from mailpartner_provider.errors import BadData, NothingToLand
 from mailpartner_provider.lake.commit import Commit
-from mailpartner_provider.lake.layouts import CREATED
+from mailpartner_provider.lake.layouts import CREATED, Landed, Snapshot
 from mailpartner_provider.lake.names import ERASED, partition_file, receipt_file, rejected_file
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, SnapshotReceipt
 from mailpartner_provider.lake.retention import remove_old
@@ -63,7 +62,7 @@ def land_snapshot(
         cutoff = None if is_live else end_of_day(request.day, request.zone)
         staged = stage(stream, scratch, request.day, cutoff, heartbeat, request.email_mode, erased)
         _check_limits(staged, request.limits, past.last)
-        receipt = _plan(commit, request, past, stream, staged)
+        receipt = _plan(commit, request, past, stream, staged, LIVE if is_live else BACKDATED)
         commit.publish(raise_if_stopped)
     if request.keep_days:
         remove_old(request.destination, request.day, request.keep_days)
@@ -76,19 +75,16 @@ def _plan(
     past: Past,
     stream: UnsubscribeStream,
     staged: Staged,
+    status: str,
 ) -> SnapshotReceipt:
     """Plan the partitions, then the quarantine, and the receipt last."""
-    day, is_created = request.day, request.partition_by == CREATED
-    is_live = day_of(stream.observed_at, request.zone) <= day
-    landed = past.published.replace(
-        _partitions(staged, request), past.last if is_created else past.vouching
-    )
+    landed = _plan_partitions(request, past, staged)
     receipt = SnapshotReceipt(
         **landed._asdict(),
         **staged.receipt_members(),
         **request.run._asdict(),
-        snapshot_date=day.isoformat(),
-        status=LIVE if is_live else BACKDATED,
+        snapshot_date=request.day.isoformat(),
+        status=status,
         partition_by=request.partition_by,
         email_mode=request.email_mode.name,
         timezone=request.zone.key,
@@ -100,7 +96,7 @@ def _plan(
         previous_rows=past.previous.rows if past.previous else None,
     )
     _plan_quarantine(commit, request, past, staged)
-    commit.write(receipt_file(day), lambda: _with_etag(receipt, commit, request).to_json())
+    commit.write(receipt_file(request.day), lambda: _with_etag(receipt, commit, request).to_json())
     return receipt
 
 
@@ -128,11 +124,12 @@ def _with_etag(
     return replace(receipt, etag=commit.version(partition_file(request.day)))
 
 
-def _partitions(staged: Staged, request: SnapshotRequest) -> dict[str, Path]:
-    """Return the finished partitions by their names."""
-    if request.partition_by == CREATED:
-        return split_by_day(staged.file, request.zone, request.email_mode.column)
-    return {partition_file(request.day): staged.file}
+def _plan_partitions(request: SnapshotRequest, past: Past, staged: Staged) -> Landed:
+    """Plan to replace the partitions that changed."""
+    if isinstance(past.published, Snapshot):
+        return past.published.replace({partition_file(request.day): staged.file}, past.vouching)
+    with split_by_day(staged.file, request.zone, request.email_mode.column) as partitions:
+        return past.published.replace(partitions, past.last)
 
 
 def _check_limits(staged: Staged, limits: Limits, last: SnapshotReceipt | None) -> None:

@@ -20,8 +20,10 @@ from mailpartner_provider.lake.history import (
     refuse_another,
 )
 from mailpartner_provider.lake.layouts import CREATED, CreatedList, Snapshot
+from mailpartner_provider.lake.parquet import is_marked_backdated
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, SnapshotReceipt
 from mailpartner_provider.snapshots.request import SnapshotRequest
+from mailpartner_provider.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -121,18 +123,23 @@ def _refuse_or_warn(
     *,
     is_live: bool,
 ) -> None:
-    is_snapshot = isinstance(published, Snapshot)
-    if not is_snapshot and not existing:
+    if isinstance(published, CreatedList) and not existing:
         return  # this is the first landing of the day
     uri = request.destination.uri(published.name)
     state = "does not match its receipt" if existing else "has no readable receipt"
-    if is_snapshot and not is_live:
+    if isinstance(published, Snapshot) and not is_live and not _is_marked(published):
         raise UnknownPartition(
-            f"{uri} {state} and may be the only live copy of its day, which no backfill replaces: "
-            "restore the receipt, or delete the partition to land the day again as backdated",
+            f"{uri} {state} and may be the only live copy of its day: restore the receipt, or move "
+            "the partition elsewhere, to land the day again as backdated",
             day=request.day,
         )
     log.warning("%s %s: landing it again", uri, state)
+
+
+def _is_marked(published: Snapshot) -> bool:
+    """Return whether the partition itself says that it is backdated, and so no live copy."""
+    copy = published.copy()
+    return copy is not None and is_marked_backdated(copy)
 
 
 def _days_until(today: date, commit: Commit) -> list[date]:
@@ -141,8 +148,8 @@ def _days_until(today: date, commit: Commit) -> list[date]:
     future = [day for day in days if day > today + timedelta(days=1)]
     if future:
         log.warning(
-            "Ignoring %d receipts in %s of days in the future, until %s: delete them",
-            len(future),
+            "Ignoring %s in %s of days in the future, until %s: delete them",
+            counted(len(future), "receipt"),
             commit.uri(""),
             future[0],
         )

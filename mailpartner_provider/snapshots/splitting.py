@@ -6,7 +6,10 @@ number of days and hardly with the list.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mailpartner_provider.days import day_of
+from mailpartner_provider.lake.layouts import Partition
 from mailpartner_provider.lake.names import partition_file
 from mailpartner_provider.lake.parquet import in_row_groups, read_batches, with_day, write_rows
 from mailpartner_provider.lake.scratch import naming_path
@@ -25,33 +29,43 @@ from mailpartner_provider.schemas import created_schema, record_schema
 _PLAIN_FROM, _PLAIN_UNTIL = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1971, 2037))
 
 
-def split_by_day(file: Path, zone: ZoneInfo, email_column: str | None) -> dict[str, Path]:
-    """Write the rows of a staged list into one file a day, beside it, each in their old order.
+@contextmanager
+def split_by_day(
+    file: Path, zone: ZoneInfo, email_column: str | None
+) -> Iterator[dict[str, Partition]]:
+    """Split the rows of a staged list into partitions by day, each in their old order.
 
-    Rows without a date go to a file of their own. A list without rows is one such file.
+    Rows without a date go to a partition of their own. A list without rows is one such partition.
+    In the context, each partition can be written into a file beside the list.
 
     :param email_column: the column in the place of ``email``; None for no such column
-    :return: the files, by the names of their partitions
+    :return: the partitions by their names
     :raises OSError: the scratch folder cannot be written
     """
-    folder = file.with_name("days")
-    records, schema = record_schema(email_column), created_schema(email_column)
-    files = {}
+    folder, by_day = file.with_name("days"), file.with_name("by-day.arrow")
+    records = record_schema(email_column)
     with naming_path("write scratch files in", file.parent):
         folder.mkdir()
-        by_day = file.with_name("by-day.arrow")
         runs = _sort(file, by_day, zone, records)
-        with pa.memory_map(str(by_day)) as mapped:
-            reader = pa.ipc.open_file(mapped)
-            batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-            for day, slices in (runs or {None: []}).items():
-                rows = (batches[number].slice(*bounds) for number, bounds in slices)
-                row_groups = (with_day(each, day, schema) for each in in_row_groups(rows, records))
-                name = partition_file(day)
-                files[name] = folder / f"{day}.parquet"
-                write_rows(files[name], row_groups, schema)
-        by_day.unlink()
-    return files
+    with pa.memory_map(str(by_day)) as mapped:
+        reader = pa.ipc.open_file(mapped)
+        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+
+        def partition(day: date | None, slices: list[tuple[int, tuple[int, int]]]) -> Partition:
+            def rows() -> Iterator[pa.Table]:
+                return in_row_groups((batches[number].slice(*at) for number, at in slices), records)
+
+            def write() -> Path:
+                finished = folder / f"{day}.parquet"
+                schema = created_schema(email_column)
+                with naming_path("write scratch files in", file.parent):
+                    write_rows(finished, (with_day(each, day, schema) for each in rows()), schema)
+                return finished
+
+            return Partition(write, _digest(rows(), records))
+
+        yield {partition_file(day): partition(day, runs[day]) for day in runs or [None]}
+    by_day.unlink()
 
 
 def local_days(instants: pa.Array, zone: ZoneInfo) -> pa.Array:
@@ -68,6 +82,18 @@ def local_days(instants: pa.Array, zone: ZoneInfo) -> pa.Array:
     remaining = pc.and_(days.is_null(), instants.is_valid())
     exact = [_day_of(instant, zone) for instant in instants.filter(remaining).to_pylist()]
     return pc.replace_with_mask(days, remaining, pa.array(exact, pa.date32()))
+
+
+def _digest(row_groups: Iterable[pa.Table], schema: pa.Schema) -> str:
+    """Return the SHA-256 of rows, by which a landing can see that they have not changed.
+
+    Rows with another digest may be the same: it depends on the version of Arrow too.
+    """
+    digest = hashlib.sha256(schema.serialize())
+    for rows in row_groups:
+        for batch in rows.to_batches():
+            digest.update(batch.serialize())
+    return digest.hexdigest()
 
 
 def _sort(

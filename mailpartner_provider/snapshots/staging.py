@@ -20,7 +20,12 @@ from mailpartner_provider.api.records import Rejected
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.days import iso_utc
 from mailpartner_provider.errors import RequestFailed
-from mailpartner_provider.lake.parquet import in_row_groups, with_day, write_rows
+from mailpartner_provider.lake.parquet import (
+    in_row_groups,
+    marked_backdated,
+    with_day,
+    write_rows,
+)
 from mailpartner_provider.lake.scratch import naming_path
 from mailpartner_provider.masking import masked
 from mailpartner_provider.privacy.erasure_list import ErasureList
@@ -91,7 +96,8 @@ def stage(
 ) -> Staged:
     """Write the snapshot of a day into a scratch folder, and compare it with what was received.
 
-    :param cutoff: leave out what was created at or after this instant
+    :param cutoff: leave out what was created at or after this instant, and mark the file as
+        backdated; None for a live snapshot
     :param heartbeat: called after every block; may raise
     :param email_mode: what to write in the place of addresses
     :param erased: the people whose hashes replace their addresses in any mode
@@ -99,6 +105,8 @@ def stage(
     """
     staged = Staged(file=scratch / "part.parquet", rejected_file=scratch / "rejected.jsonl")
     schema = snapshot_schema(email_mode.column)
+    if cutoff is not None:
+        schema = marked_backdated(schema)
     with naming_path("write scratch files in", scratch):
         with staged.rejected_file.open("w", encoding="ascii") as quarantine:
             blocks = _with_heartbeat(stream, heartbeat)

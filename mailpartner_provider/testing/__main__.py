@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -18,7 +19,9 @@ def main() -> None:
         prog="python -m mailpartner_provider.testing",
         description="Serve a made-up suppression list on loopback, as the Mail Partner API does.",
     )
-    parser.add_argument("--port", type=int, default=0, help="port (default: any free port)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port (default: another free port at each start)"
+    )
     parser.add_argument(
         "--count", type=int, default=1000, help="unsubscribes on the list (default: 1000)"
     )
@@ -36,7 +39,8 @@ def main() -> None:
     people = MadeUpList(arguments.count, first=last - timedelta(days=3650), last=last)
     with StandIn(people, key=arguments.key, port=arguments.port) as api:
         api.script(*(FAULTS[name]() for name in arguments.fault))
-        print(f"export AIRFLOW_CONN_MAILPARTNER_DEFAULT='{api.connection}'", flush=True)
+        print(f"export AIRFLOW_CONN_MAILPARTNER_DEFAULT={shlex.quote(api.connection)}")
+        print(f"# In the connection form: Base URL {api.url}, API key {api.key}", flush=True)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
 

@@ -65,7 +65,8 @@ class StandIn:
     @property
     def connection(self) -> str:
         """The Airflow connection to this server, for an ``AIRFLOW_CONN_...`` variable."""
-        return json.dumps({"conn_type": "mailpartner", "host": self.url, "password": self.key})
+        fields = {"conn_type": "mailpartner", "host": self.url, "password": self.key}
+        return json.dumps(fields, ensure_ascii=False)
 
     def add(self, email: str, created_at: str | None = None) -> dict[str, Any]:
         """Add an unsubscribe to the list; return its raw record.

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider.days import day_of, parse_utc
-from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
+from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, SnapshotReceipt
 
-LANDED, DUE, LATE = "landed", "due", "late"
+#: The states of a destination, the worst first.
+STATES = UNREAD, LATE, SHRUNK, DUE, LANDED = ("unread", "late", "shrunk", "due", "landed")
+#: A list that lost more than this share in a day of the last week is worth a look.
+SHRUNK_SHARE, SHRUNK_DAYS = 0.1, 7
 
 
 class Landing(NamedTuple):
     """One day of a destination, compared with the snapshot before it, if there is one.
 
-    ``added`` and ``removed`` are known where changes were landed too. ``observed_at`` is in the
-    destination's zone.
+    ``added`` and ``removed`` are known where changes were landed too. ``since`` is the day of the
+    snapshot before. ``observed_at`` is in the destination's zone.
     """
 
     day: date
@@ -26,43 +29,132 @@ class Landing(NamedTuple):
     net: int | None
     added: int | None
     removed: int | None
+    since: date | None
     rejected: int
     observed_at: datetime
     duration_seconds: float | None
+    run_path: str
+    dag_path: str
+
+    @property
+    def days(self) -> int:
+        """The number of days that the difference covers: more than one after a gap."""
+        return (self.day - self.since).days if self.since else 1
 
 
 class Overview(NamedTuple):
     """One destination, as the user wrote it and as a URI: its state, and its landings.
 
-    The state is ``landed`` (today), ``due`` (last landed yesterday) or ``late``. The newest landing
-    comes first.
+    The verdict says why it is in that state; the newest landing comes first. ``odd`` has a line for
+    each receipt that cannot be shown.
     """
 
     destination: str
     uri: str
     state: str
     verdict: str
-    landings: Sequence[Landing]
+    today: date
+    landings: Sequence[Landing] = ()
+    odd: Sequence[str] = ()
+
+    @property
+    def gaps(self) -> Mapping[date, int]:
+        """The number of days without a landing right after a day; today is none yet."""
+        newer = [self.today, *(landing.day for landing in self.landings)]
+        missing = zip(newer, self.landings, strict=False)
+        found = {older.day: (day - older.day).days - 1 for day, older in missing}
+        return {day: count for day, count in found.items() if count > 0}
 
 
 def overview_of(
     destination: str,
     uri: str,
-    receipts: Sequence[SnapshotReceipt],
-    changes: Mapping[str, ChangesReceipt],
+    landings: Sequence[Landing],
+    zone: ZoneInfo,
     now: datetime,
+    odd: Sequence[str] = (),
 ) -> Overview:
-    """Summarise the receipts of a destination.
+    """Judge the landings of a destination.
 
-    :param receipts: the newest first
-    :param changes: receipts of changes, by the URI of their current snapshot
+    :param landings: the newest first
+    :param zone: the zone of the destination's days
     """
-    if not receipts:
-        return Overview(destination, uri, LATE, "Nothing landed yet", [])
-    landings = [_landing(receipt, changes.get(receipt.uri)) for receipt in receipts]
-    zone = ZoneInfo(receipts[0].timezone)
-    state, verdict = _verdict(landings[0].day, day_of(now, zone), zone)
-    return Overview(destination, uri, state, verdict, landings)
+    today = day_of(now, zone)
+    if not landings:
+        return Overview(destination, uri, LATE, "Nothing landed yet", today, (), odd)
+    state, verdict = _verdict(landings[0].day, today, zone)
+    if shrunk := next(filter(None, map(_loss, _recent(landings, today))), ""):
+        state, verdict = min(state, SHRUNK, key=STATES.index), f"{verdict}. {shrunk}"
+    return Overview(destination, uri, state, verdict, today, landings, odd)
+
+
+def unread(destination: str, reason: str, now: datetime) -> Overview:
+    """Return a destination that cannot be shown, and why."""
+    return Overview(destination, "", UNREAD, reason, now.date())
+
+
+def landing_of(
+    receipt: SnapshotReceipt, changes: ChangesReceipt | None = None, run_path: str = ""
+) -> Landing:
+    """Summarise a receipt.
+
+    :param changes: the receipt of the changes whose current snapshot it is
+    :param run_path: the path of the task run that landed it
+    :raises Exception: a member is not what receipts have
+    """
+    before = receipt.previous_rows
+    compared = changes if changes and changes.previous_snapshot_date else None
+    since = (compared or receipt).previous_snapshot_date
+    duration = receipt.duration_seconds
+    return Landing(
+        day=receipt.day,
+        status=receipt.status,
+        rows=receipt.rows,
+        net=None if before is None else receipt.rows - int(before),
+        added=int(compared.added) if compared else None,
+        removed=int(compared.removed) if compared else None,
+        since=_day(since),
+        rejected=int(receipt.rejected),
+        observed_at=parse_utc(receipt.observed_at).astimezone(ZoneInfo(receipt.timezone)),
+        duration_seconds=None if duration is None else float(duration),
+        run_path=run_path,
+        dag_path=run_path.partition("/runs/")[0],
+    )
+
+
+def check(receipt: Receipt) -> None:
+    """Raise an error if a member that is shown is not what receipts have.
+
+    :raises Exception: it is something else, of whatever type
+    """
+    if not isinstance(receipt.uri, str):
+        raise TypeError("uri")
+    if isinstance(receipt, SnapshotReceipt):
+        landing_of(receipt)
+    elif isinstance(receipt, ChangesReceipt):
+        _ = int(receipt.added), int(receipt.removed), _day(receipt.previous_snapshot_date)
+        if not isinstance(receipt.source_uri, str):
+            raise TypeError("source_uri")
+
+
+def _recent(landings: Sequence[Landing], today: date) -> Sequence[Landing]:
+    since = today - timedelta(days=SHRUNK_DAYS)
+    return [landing for landing in landings if landing.day > since] or landings[:1]
+
+
+def _loss(landing: Landing) -> str:
+    """Return the words for a landing with a great loss; empty for another."""
+    if not landing.net:
+        return ""
+    before = landing.rows - landing.net
+    if -landing.net <= SHRUNK_SHARE * before:
+        return ""
+    share = -100 * landing.net / before
+    return f"On {landing.day} the list lost {share:.0f} %, from {before:,} to {landing.rows:,}"
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _verdict(last: date, today: date, zone: ZoneInfo) -> tuple[str, str]:
@@ -73,19 +165,3 @@ def _verdict(last: date, today: date, zone: ZoneInfo) -> tuple[str, str]:
     ago = "yesterday" if days == 1 else f"{days} days ago"
     state = DUE if days == 1 else LATE
     return state, f"Not landed today, {written} in {zone.key}; the last landing was {ago}"
-
-
-def _landing(receipt: SnapshotReceipt, changes: ChangesReceipt | None) -> Landing:
-    before = receipt.previous_rows
-    compared = changes if changes and changes.previous_snapshot_date else None
-    return Landing(
-        day=receipt.day,
-        status=receipt.status,
-        rows=receipt.rows,
-        net=None if before is None else receipt.rows - before,
-        added=compared.added if compared else None,
-        removed=compared.removed if compared else None,
-        rejected=receipt.rejected,
-        observed_at=parse_utc(receipt.observed_at).astimezone(ZoneInfo(receipt.timezone)),
-        duration_seconds=receipt.duration_seconds,
-    )

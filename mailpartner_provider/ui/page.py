@@ -2,110 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
-from types import MappingProxyType
 from typing import NamedTuple
 
 import jinja2
 
 from mailpartner_provider.lake.receipts import Receipt
-from mailpartner_provider.ui.overview import Landing, Overview
+from mailpartner_provider.ui.chart import HEIGHT, WIDTH, chart_of, signed
+from mailpartner_provider.ui.overview import STATES, Overview
 
-WIDTH, HEIGHT, BAR_WIDTH = 480, 120, 8
+#: With more destinations than this, each has a page of its own, one click away.
+CARDS = 4
+
+LABELS = dict(zip(STATES, ("Not shown", "Late", "Shrunk", "Due", "Landed"), strict=True))
 
 
 class View(NamedTuple):
     """The content of the page, and the Airflow variable that lists destinations.
 
-    ``problems`` are the reasons why destinations are not shown, ``receipt`` is of the requested
-    landing, and ``listed`` is the number of landings to list for each destination.
+    ``problem`` is why the variable cannot be read. ``receipt`` is of the requested landing, and
+    ``run_path`` the path of its task run. ``to_paste`` is the variable with the requested
+    destination, if it lacks that. ``listed`` is the number of landings to list for each.
     """
 
     variable: str
     overviews: Sequence[Overview] = ()
-    problems: Mapping[str, str] = MappingProxyType({})
+    problem: str = ""
+    requested: str = ""
     receipt: Receipt | None = None
+    run_path: str = ""
+    to_paste: str = ""
     listed: int | None = None
 
 
-class Bar(NamedTuple):
-    """A bar of a chart, and its description."""
-
-    kind: str
-    x: float
-    y: float
-    height: float
-    description: str
-
-
-class Chart(NamedTuple):
-    """The size of the list as a line, additions and removals as bars, in the units of an SVG.
-
-    The line lies between ``low`` and ``high``; the longest bar stands for ``most``. ``caption``
-    names the bars.
-    """
-
-    line: str
-    low: int
-    high: int
-    bars: Sequence[Bar]
-    zero: float
-    most: int
-    caption: str
-
-
 def render(view: View) -> str:
-    """Return the HTML of a page; everything from a view is escaped."""
-    return _template().render(view._asdict())
-
-
-def chart_of(landings: Sequence[Landing]) -> Chart | None:
-    """Return the chart of landings, the newest of which comes first; None for fewer than two."""
-    if len(landings) < 2:
-        return None
-    first, last = landings[-1].day, landings[0].day
-    a_day = (WIDTH - BAR_WIDTH) / (last - first).days
-    sizes = [landing.rows for landing in landings]
-    low, high = min(sizes), max(sizes)
-    points, bars = [], []
-    most_added, most_removed = (max(counts) for counts in zip(*map(_counts, landings), strict=True))
-    a_move = HEIGHT / (most_added + most_removed or 1)
-    zero = most_added * a_move
-    for landing in reversed(landings):
-        x = (landing.day - first).days * a_day
-        y = HEIGHT * (high - landing.rows) / (high - low or 1)
-        points.append(f"{x + BAR_WIDTH / 2:.1f},{y:.1f}")
-        added, removed = (count * a_move for count in _counts(landing))
-        description = f"{landing.day}: {_describe(landing)}"
-        bars.append(Bar("added", round(x, 1), round(zero - added, 1), round(added, 1), description))
-        bars.append(Bar("removed", round(x, 1), round(zero, 1), round(removed, 1), description))
-    compared = any(landing.added is not None for landing in landings)
-    caption = "Added and removed" if compared else "Net change"
-    return Chart(
-        " ".join(points), low, high, bars, round(zero, 1), max(most_added, most_removed), caption
+    """Return the HTML of a page, the worst destination first; everything in it is escaped."""
+    overviews = sorted(
+        view.overviews, key=lambda each: (STATES.index(each.state), each.destination)
     )
-
-
-def signed(count: int | None) -> str:
-    """Return a difference with its sign; a dash when it is unknown."""
-    if not count:
-        return "–" if count is None else "0"
-    return f"{count:+,}".replace("-", "−")
-
-
-def _counts(landing: Landing) -> tuple[int, int]:
-    """Return how many were added and removed; if only the difference is known, one of them is 0."""
-    if landing.added is not None and landing.removed is not None:
-        return landing.added, landing.removed
-    net = landing.net or 0
-    return max(net, 0), max(-net, 0)
-
-
-def _describe(landing: Landing) -> str:
-    if landing.added is not None:
-        return f"{landing.added:,} added, {landing.removed:,} removed"
-    return signed(landing.net)
+    states = Counter(each.state for each in overviews)
+    return _template().render(
+        view._asdict()
+        | {
+            "overviews": overviews,
+            "cards": overviews if len(overviews) <= CARDS else [],
+            "counts": [
+                f"{states[each]:,} {LABELS[each].lower()}" for each in STATES if states[each]
+            ],
+        }
+    )
 
 
 @cache
@@ -118,5 +65,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["signed"] = signed
-    environment.globals.update(chart_of=chart_of, width=WIDTH, height=HEIGHT, bar_width=BAR_WIDTH)
+    environment.globals.update(chart_of=chart_of, width=WIDTH, height=HEIGHT, labels=LABELS)
     return environment.get_template("page.html")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from airflow.timetables.trigger import CronTriggerTimetable
@@ -37,6 +38,21 @@ def test_all_of_them():
         "mailpartner_many_accounts",
     ] == [dag.dag_id for dag in dags]
     assert all(dag.doc_md for dag in dags)
+
+
+def test_folders():
+    """No two examples land in the same folder, where they would land each other's lists."""
+    tasks = [
+        task
+        for file in EXAMPLES.glob("*.py")
+        for task in load(file).tasks
+        if task.task_type.startswith("Unsubscribe")
+    ]
+    places = [getattr(task, "partial_kwargs", vars(task))["destination"] for task in tasks]
+
+    assert 6 == len(places) == len(set(places))
+    inner = [(one, other) for one in places for other in places if other.startswith(f"{one}/")]
+    assert [] == inner
 
 
 def test_nothing_else_installed():
@@ -76,7 +92,18 @@ def test_changes_by_asset(api, lake, monkeypatch):
     _, run = run_by_scheduler(dag_of(landed, schedule=nightly, due=midnight(days_ago(5))), follower)
 
     assert {"land_changes": "success"} == run.states
-    assert f"unsubscribe_changes/dt={today()}/part-00000.parquet" in lake.files()
+    assert f"daily/unsubscribe_changes/dt={today()}/part-00000.parquet" in lake.files()
+
+
+def test_changes_by_several_events():
+    """Of several events, the newest day counts, in whatever order they were: its changes include
+    those of the days before."""
+    task = load(EXAMPLES / "mailpartner_changes_by_asset.py").get_task("land_changes")
+    extras = [{"snapshot_date": str(days_ago(days))} for days in (2, 0, 1)]
+    events = {"asset": [SimpleNamespace(extra=extra) for extra in extras]}
+
+    for name in ("triggering_asset_events", "triggering_dataset_events"):
+        assert str(today()) == task.render_template(task.snapshot_date, {name: events})
 
 
 def test_local(api, lake, monkeypatch):
@@ -86,7 +113,7 @@ def test_local(api, lake, monkeypatch):
     run = run_by_hand(load(EXAMPLES / "mailpartner_daily_local.py"), noon())
 
     assert {"land_unsubscribes": "success"} == run.states
-    assert f"unsubscribes/dt={today()}/part-00000.parquet" in lake.files()
+    assert f"daily/unsubscribes/dt={today()}/part-00000.parquet" in lake.files()
 
 
 def test_s3(api, bucket, monkeypatch):
@@ -112,6 +139,6 @@ def test_many_accounts(lake, monkeypatch):
 
     receipts = {
         path.parts[-3]: json.loads(path.read_text())["rows"]
-        for path in (lake / "unsubscribes").glob("account=*/_receipts/*.json")
+        for path in (lake / "accounts").glob("account=*/_receipts/*.json")
     }
     assert {"account=shoes": 1, "account=gloves": 3} == receipts

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import pytest
 
-from mailpartner_provider.operators.links import console_url, landing_path, page_path
+from mailpartner_provider.operators.links import console_url, landing_path, page_path, run_path
 from mailpartner_provider.testing import faults
 from tests.support.changes import comparing
 from tests.support.dags import dag_of
@@ -24,12 +24,33 @@ NAME = "Landed partition"
 
 @with_pages
 def test_to_the_page(lake, feed):
-    """The link leads to the landing on the page; a link of changes leads to their snapshot."""
+    """The link leads to the landing on the page, and names its task and destination."""
     run = run_by_hand(dag_of(operator(lake), comparing(lake, feed)), noon())
 
-    uri = quote(f"file://{lake.partition()}", safe="")
-    link = {NAME: f"{FRAME}/mailpartner/?uri={uri}&day={today()}"}
-    assert [link, link] == [links_of(run, task_id) for task_id in ("land", "compare")]
+    for task_id, place in {"land": lake, "compare": feed}.items():
+        query = {
+            "uri": f"file://{place.partition()}",
+            "day": str(today()),
+            "destination": str(place),
+            "dag_id": run.dag_run.dag_id,
+            "run_id": run.dag_run.run_id,
+            "task_id": task_id,
+            "map_index": -1,
+        }
+        link = f"{FRAME}/mailpartner/?{urlencode(query)}"
+        assert {NAME: link} == links_of(run, task_id)
+
+
+@pytest.mark.parametrize(
+    ("index", "path"),
+    [(None, "/dags/d/runs/r%201/tasks/t"), (3, "/dags/d/runs/r%201/tasks/t/mapped/3")],
+)
+def test_task_run(index, path):
+    """A receipt leads to the run of the task that wrote it; one of no task leads nowhere."""
+    run = {"dag_id": "d", "run_id": "r 1", "task_id": "t", "map_index": index}
+
+    assert path == run_path(run)
+    assert "" == run_path({**run, "run_id": None})
 
 
 @with_pages

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from tests.support.changes import compare
-from tests.support.days import today, yesterday
+from tests.support.api import THREE
+from tests.support.changes import compare, comparing
+from tests.support.dags import dag_of
+from tests.support.days import noon, today, yesterday
 from tests.support.html import shown
-from tests.support.landing import land
-from tests.support.runs import AIRFLOW
+from tests.support.landing import land, operator
+from tests.support.runs import AIRFLOW, links_of, run_by_hand
 from tests.support.snapshots import put_snapshot
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.usefixtures("database"),
@@ -43,18 +49,44 @@ def token(server):
 
 
 @pytest.fixture
-def see(server, token, monkeypatch):
-    """A function that opens the page with these destinations, and returns its texts."""
+def see_html(server, token, monkeypatch):
+    """A function that opens the page with these destinations, and returns it."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as Airflow's own server sets
 
-    def see(*destinations, **asked):
+    def see_html(*destinations, **asked):
         variable = json.dumps(list(map(str, destinations)))
         monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DESTINATIONS", variable)
         answer = server.get(PAGE, params=asked, headers=bearing(token("VIEWER")))
         assert 200 == answer.status_code
-        return shown(answer.text)[0]
+        return answer.text
 
-    return see
+    return see_html
+
+
+@pytest.fixture
+def see(see_html):
+    """A function that opens the page with these destinations, and returns its texts."""
+    return lambda *destinations, **asked: shown(see_html(*destinations, **asked))[0]
+
+
+@pytest.fixture
+def held_up(bucket):
+    """A store that answers no question about the folder ``slow`` before the test is over."""
+    over = threading.Event()
+
+    def hold(request):
+        if "slow" in request.environ["QUERY_STRING"]:
+            over.wait(PATIENCE_SECONDS)
+        return request.answer()
+
+    bucket.fault = hold
+    yield "s3://aws_default@lake/slow"
+    over.set()
+
+
+def query_of(link):
+    """Return the arguments of a link to the page."""
+    return dict(parse_qsl(urlsplit(link).query))
 
 
 def bearing(token):
@@ -107,6 +139,7 @@ class TestPage:
         texts = see(lake, tmp_path / "other")
 
         assert str(lake) in texts
+        assert "2 destinations: 1 late, 1 landed" in texts
         assert any(text.startswith("Landed today, ") for text in texts)
         assert "Nothing landed yet" in texts
 
@@ -137,7 +170,7 @@ class TestPage:
 
         texts = see(lake, feed)
 
-        row = texts.index(str(today()), texts.index("Rejected"))
+        row = texts.index(str(today()), texts.index("Task run"))
         assert ["6", "+2", "−1"] == texts[row + 3 : row + 6]
         assert str(feed) not in texts
 
@@ -150,14 +183,81 @@ class TestPage:
         assert receipt["sha256"] in texts
         assert str(tmp_path / "other") not in texts
 
+    def test_one_destination(self, api, lake, tmp_path, see):
+        """A destination has a page of its own."""
+        land(lake)
+
+        texts = see(lake, tmp_path / "other", uri=f"file://{lake}")
+
+        assert str(today()) in texts
+        assert str(tmp_path / "other") not in texts
+        assert "No landing found" not in texts
+
+    def test_no_such_day(self, api, lake, see):
+        """A day without a landing is said to have none."""
+        land(lake)
+
+        assert "No landing found" in see(lake, uri=f"file://{lake}", day=yesterday())
+
     def test_not_listed(self, api, lake, tmp_path, see):
         """A place that the variable does not list is not read, whatever the request asks for."""
         receipt = land(lake)
 
         texts = see(tmp_path / "other", uri=receipt["uri"], day=receipt["snapshot_date"])
 
-        assert "It is not listed in the variable mailpartner_destinations" in texts
+        assert f"{receipt['uri']} has no receipt that can be read." in texts
         assert receipt["sha256"] not in texts
+
+    def test_first_click(self, api, lake, tmp_path, see):
+        """The link of a task whose destination is not listed leads to its receipt all the same,
+        from the task itself, and to what to paste."""
+        run = run_by_hand(dag_of(operator(lake)), noon())
+
+        texts = see(tmp_path / "other", **query_of(links_of(run, "land")["Landed partition"]))
+
+        assert f"Landing of {today()}" in texts
+        assert lake.receipt()["sha256"] in texts
+        assert "This destination is not listed yet" in texts
+        assert json.dumps([str(tmp_path / "other"), str(lake)]) in texts
+
+    def test_first_click_of_a_stranger(self, api, lake, see, monkeypatch):
+        """The receipt that a task returned is shown to nobody who may not see what it returned."""
+        run = run_by_hand(dag_of(operator(lake)), noon())
+        query = query_of(links_of(run, "land")["Landed partition"])
+        refused = []
+
+        def refuse(manager, *, method, user, access_entity=None, details=None):
+            refused.append((method, access_entity.value, details.id))
+            return False
+
+        from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+        monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", refuse)
+        texts = see(**query)
+
+        assert [("GET", "XCOM", run.dag_run.dag_id)] == refused
+        assert lake.receipt()["sha256"] not in texts
+
+    def test_link_of_changes(self, api, lake, feed, see):
+        """The link of a task that landed changes leads to the receipt of the changes."""
+        run = run_by_hand(dag_of(operator(lake), comparing(lake, feed)), noon())
+        query = query_of(links_of(run, "compare")["Landed partition"])
+
+        for destinations in ([lake, feed], [lake]):
+            texts = see(*destinations, **query)
+
+            assert f"Changes of {today()}" in texts
+            assert feed.receipt()["sha256"] in texts
+
+    def test_task_run(self, api, lake, see_html):
+        """A landing leads to its task run, and the list to its DAG."""
+        run = run_by_hand(dag_of(operator(lake)), noon())
+
+        html = see_html(lake)
+
+        dag = f"/dags/{run.dag_run.dag_id}"
+        assert f'href="{dag}"' in html
+        assert f'href="{dag}/runs/{quote(run.dag_run.run_id, safe="")}/tasks/land"' in html
 
     def test_neighbour(self, api, tmp_path, see):
         """A destination is not taken for another whose name begins alike."""
@@ -175,15 +275,70 @@ class TestPage:
         texts = see("nowhere://lake", tmp_path / "file", lake)
 
         assert any("nowhere:// cannot be opened here" in text for text in texts)
-        assert any(f"cannot list {tmp_path}/file/_receipts" in text for text in texts)
+        assert any(f"cannot list {tmp_path}/file" in text for text in texts)
         assert str(lake) in texts
 
-    def test_broken_receipt(self, api, lake, see):
-        """A receipt that cannot be read is ignored."""
+    @pytest.mark.parametrize(
+        "change",
+        [
+            None,
+            {"timezone": "Mars"},
+            {"observed_at": 5},
+            {"previous_rows": "many"},
+            {"uri": []},
+            {"receipt_version": 99},
+        ],
+    )
+    def test_odd_receipt(self, api, lake, see, change):
+        """A receipt that cannot be shown is one line, and the others are shown."""
         land(lake)
-        lake.receipt_path(yesterday()).write_text("{")
+        odd = {**lake.receipt(), "snapshot_date": str(yesterday()), **(change or {})}
+        lake.receipt_path(yesterday()).write_text(json.dumps(odd) if change else "{")
 
-        assert str(yesterday()) not in see(lake)
+        texts = see(lake)
+
+        assert str(today()) in texts
+        (line,) = (text for text in texts if f"_receipts/dt={yesterday()}.json" in text)
+        assert "upgrade this one" in line or "no receipt that can be shown" in line
+
+    def test_rewritten_receipt(self, api, lake, see):
+        """A receipt that was read once is read again once it has changed."""
+        land(lake)
+        assert "–" in see(lake)
+        api.unsubscribes = THREE[:1]
+
+        land(lake, max_shrink=1)
+
+        texts = see(lake)
+        assert "1" == texts[texts.index(str(today()), texts.index("Task run")) + 3]
+
+    def test_pattern(self, api, tmp_path, see):
+        """A pattern stands for all folders that match it."""
+        for account in ("hats", "shoes"):
+            land(tmp_path / f"account={account}" / "unsubscribes")
+        (tmp_path / "other").mkdir()
+
+        texts = see(tmp_path / "account=*" / "unsubscribes")
+
+        assert "2 destinations: 2 landed" in texts
+        assert str(tmp_path / "account=hats" / "unsubscribes") in texts
+
+    def test_pattern_in_s3(self, api, bucket, see):
+        """So it does in S3."""
+        for account in ("hats", "shoes"):
+            land(f"s3://aws_default@lake/account={account}")
+        land("s3://aws_default@lake/other")
+
+        texts = see("s3://aws_default@lake/account=*")
+
+        assert "2 destinations: 2 landed" in texts
+        assert "s3://aws_default@lake/account=hats" in texts
+
+    def test_pattern_of_nothing(self, tmp_path, see):
+        """A pattern that matches nothing says so."""
+        assert f"no folder matches {tmp_path}/account=*: correct the pattern" in see(
+            tmp_path / "account=*"
+        )
 
     @pytest.mark.parametrize("variable", ["{", '"/lake"', "{}", "[1]", "[null]"])
     def test_wrong_variable(self, see, monkeypatch, server, token, variable):
@@ -197,3 +352,42 @@ class TestPage:
     def test_empty(self, see):
         """Without a variable the page says how to set it."""
         assert "No destinations yet" in see()
+
+
+class TestSilentStore:
+    def test_others_are_shown(self, api, lake, see, held_up):
+        """A store that does not answer is one line, and does not hold up the page."""
+        land(lake)
+
+        texts = see(held_up, lake)
+
+        assert any(text.startswith("It did not answer within") for text in texts)
+        assert "2 destinations: 1 not shown, 1 landed" in texts
+
+    def test_many_viewers(self, server, token, bucket, held_up, monkeypatch):
+        """Many people who wait for it together take one thread, and none of Airflow's."""
+        from anyio.to_thread import current_default_thread_limiter
+        from httpx import ASGITransport, AsyncClient
+
+        monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+        monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DESTINATIONS", json.dumps([held_up]))
+        headers = bearing(token("VIEWER"))
+
+        async def look():
+            transport = ASGITransport(server.app)
+            async with AsyncClient(transport=transport, base_url="http://airflow") as browser:
+                pages = [
+                    asyncio.create_task(browser.get(PAGE, headers=headers, timeout=None))
+                    for _ in range(60)
+                ]
+                while not bucket.asked or current_default_thread_limiter().borrowed_tokens:
+                    await asyncio.sleep(0.02)
+                assert not all(page.done() for page in pages)
+                return await asyncio.gather(*pages)
+
+        pages = asyncio.run(look())
+
+        assert {200} == {page.status_code for page in pages}
+        assert all("It did not answer within" in page.text for page in pages)
+        readers = [each for each in threading.enumerate() if each.name == "mailpartner-page"]
+        assert len(readers) <= 16

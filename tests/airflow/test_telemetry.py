@@ -19,8 +19,8 @@ from tests.support.api import THREE
 from tests.support.changes import begin, comparing
 from tests.support.dags import dag_of
 from tests.support.days import noon, today, yesterday
+from tests.support.docs import PAGES
 from tests.support.landing import land, operator
-from tests.support.project import README
 from tests.support.runs import run_by_hand
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -155,4 +155,4 @@ class TestMetrics:
         assert ("0|g", tags) == found["rejected"]
         assert float(found["lag"][0].removesuffix("|g")) > 365 * 86_400
         assert found["duration"][0].endswith("|ms")
-        assert all(f"`mailpartner.{name}`" in README for name in found)
+        assert all(f"`mailpartner.{name}`" in PAGES["docs/guides/airflow.md"] for name in found)

@@ -32,6 +32,11 @@ def with_extra(**extra):
     return SimpleNamespace(conn_id="mine", extra_dejson=extra)
 
 
+def with_host(host, port=None, schema=None):
+    """Make a connection with this host."""
+    return SimpleNamespace(conn_id="mine", host=host, port=port, schema=schema)
+
+
 class TestConnection:
     @pytest.mark.parametrize(
         ("host", "base_url"),
@@ -47,7 +52,48 @@ class TestConnection:
     )
     def test_base_url(self, host, base_url):
         """The base URL is https, or http on a loopback host; empty is Mail Partner's own."""
-        assert base_url == read_base_url(SimpleNamespace(conn_id="mine", host=host))
+        assert base_url == read_base_url(with_host(host))
+
+    @pytest.mark.parametrize(
+        ("uri", "base_url"),
+        [
+            ("mailpartner://:key@127.0.0.1:8443/v2", "https://127.0.0.1:8443/v2"),
+            ("mailpartner://:key@api.example.com:8443/a/v2", "https://api.example.com:8443/a/v2"),
+            ("mailpartner://:key@api.example.com/v2", "https://api.example.com/v2"),
+            ("mailpartner://:key@api.example.com:8443", "https://api.example.com:8443"),
+            ("mailpartner://:key@[::1]:8443/v2", "https://[::1]:8443/v2"),
+            ("mailpartner://:key@/v2", "https://api.mailpartner.fr/v2"),
+            ("mailpartner://:key@", "https://api.mailpartner.fr/v1"),
+            ("mailpartner://http://:key@127.0.0.1:8080/v2", "http://127.0.0.1:8080/v2"),
+            (
+                "mailpartner://:key@https%3A%2F%2Fapi.example.com%3A8443%2Fv2",
+                "https://api.example.com:8443/v2",
+            ),
+            ("mailpartner://:key@127.0.0.1:8080/http", "http://127.0.0.1:8080"),
+        ],
+    )
+    def test_base_url_of_uri(self, monkeypatch, uri, base_url):
+        """A connection that was made from a URI keeps its port and path."""
+        monkeypatch.setenv("AIRFLOW_CONN_MAILPARTNER_DEFAULT", uri)
+
+        assert base_url == MailPartnerHook().base_url
+
+    @pytest.mark.parametrize(
+        ("port", "schema"), [(0, None), (443, "https"), (None, "v1"), (443, "/v1/")]
+    )
+    def test_base_url_twice(self, port, schema):
+        """Port and schema may repeat what the host says; a port of 0 is none."""
+        api = "https://api.example.com:443/v1"
+
+        assert api == read_base_url(with_host(api, port, schema))
+
+    @pytest.mark.parametrize(("field", "value"), [("port", 8443), ("schema", "v2")])
+    def test_contradiction(self, field, value):
+        """A port or a path beside a host that has another one is refused by name."""
+        connection = with_host("https://api.example.com:443/v1", **{field: value})
+
+        with pytest.raises(RequestRefused, match=f"{field.capitalize()} is not the .*remove one"):
+            read_base_url(connection)
 
     @pytest.mark.parametrize(
         ("host", "why"),
@@ -57,6 +103,8 @@ class TestConnection:
             ("http://10.0.0.1/v1", "key travels in the URL"),
             ("ftp://api.mailpartner.fr/v1", "not the https:// URL"),
             ("https://", "not the https:// URL"),
+            ("https://[api.mailpartner.fr/v1", "not the https:// URL"),
+            ("https://api.mailpartner.fr:https/v1", "not the https:// URL"),
             ("https://me:secret@api.mailpartner.fr/v1", "not the https:// URL"),
             ("https://api.mailpartner.fr/v1?apiKey=secret", "end with its path"),
             ("https://api.mailpartner.fr/v1#secret", "end with its path"),
@@ -67,7 +115,7 @@ class TestConnection:
         with pytest.raises(
             RequestRefused, match=f"connection mine: the Base URL .*{why}"
         ) as caught:
-            read_base_url(SimpleNamespace(conn_id="mine", host=host))
+            read_base_url(with_host(host))
 
         assert "secret" not in str(caught.value)
 
@@ -79,6 +127,45 @@ class TestConnection:
             MailPartnerHook().fetch_unsubscribes()
 
         assert [] == api.asked
+
+    @pytest.mark.parametrize("space", [" ", "\n", "\t\u00a0"])
+    def test_space_around_the_key(self, api, monkeypatch, space):
+        """White space around the key, as copying adds it, is removed; a key of nothing else is
+        none."""
+        connect(monkeypatch, api, password=f"{space}{api.key}{space}")
+        assert MailPartnerHook().test_connection()[0]
+
+        connect(monkeypatch, api, password=space)
+        assert (False, "there is no API key: enter it as the password") == (
+            MailPartnerHook().test_connection()
+        )
+
+    def test_other_type(self, api, monkeypatch):
+        """A connection of another type is refused before its password goes anywhere."""
+        connect(monkeypatch, api, conn_type="aws")
+
+        with pytest.raises(
+            RequestRefused, match="^connection mailpartner_default: its type is 'aws': choose a"
+        ):
+            MailPartnerHook().fetch_unsubscribes()
+
+        assert [] == api.asked
+
+    def test_without_type(self, api, monkeypatch):
+        """A connection of the environment may leave its type out."""
+        connect(monkeypatch, api, conn_type=None)
+
+        assert MailPartnerHook().test_connection()[0]
+
+    def test_missing(self):
+        """A connection that does not exist is named, with what to do in a task and outside one."""
+        with pytest.raises(RequestRefused) as caught:
+            MailPartnerHook("mailpartner_hats").get_df()
+
+        words = "connection mailpartner_hats: it does not exist: add it in Admin → Connections"
+        assert str(caught.value).startswith(words)
+        assert "outside a task" in str(caught.value)
+        assert "export AIRFLOW_CONN_MAILPARTNER_HATS" in str(caught.value)
 
     @pytest.mark.parametrize("seconds", [0, -1, "soon", "inf", "nan", [5]])
     @pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
@@ -155,7 +242,7 @@ class TestTestConnection:
         good, message = MailPartnerHook().test_connection()
 
         assert not good
-        assert "the API key is wrong: correct it" in message
+        assert message.startswith("the API key is wrong: correct it")
         assert "wrong-key" not in message
 
     @pytest.mark.parametrize(
@@ -175,7 +262,7 @@ class TestTestConnection:
         good, message = MailPartnerHook("nowhere").test_connection()
 
         assert not good
-        assert "cannot be used" in message
+        assert message.startswith("it does not exist: add it in Admin → Connections")
 
     @pytest.mark.parametrize("body", [b"<html>", b"[]", b"", {"success": False}])
     def test_odd_answer(self, api, body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +18,9 @@ from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
 from tests.support.api import THREE, connect, listing
 from tests.support.days import PARIS, days_ago, midnight, today, tomorrow, yesterday
-from tests.support.lake import files, partition_name, quarantine_name, receipt_name
+from tests.support.front import Request, refusing
+from tests.support.killed import kill
+from tests.support.lake import BucketLake, files, partition_name, quarantine_name, receipt_name
 from tests.support.landing import land, operator
 
 LAYOUTS = ["snapshot", "created"]
@@ -79,6 +82,24 @@ class TestAnotherLanding:
 
         assert 3 == store.receipt()["rows"]
 
+    @pytest.mark.parametrize("partition_by", LAYOUTS)
+    def test_erasure(self, store, partition_by):
+        """An erasure during the answer is noticed before anything is published."""
+        land_beside(store, THREE[:1], partition_by)
+        erased = {"_erased.jsonl": b'{"token": "x", "erased_at": "y"}\n'}
+        after_erasure = {**store.files(), **erased}
+
+        def erase():
+            if isinstance(store, BucketLake):
+                store.bucket[f"{store.root}/_erased.jsonl"] = erased["_erased.jsonl"]
+            else:
+                (store / "_erased.jsonl").write_bytes(erased["_erased.jsonl"])
+
+        with pytest.raises(Conflict, match="_erased.jsonl has just been changed"):
+            land_beside(store, THREE, partition_by, before=erase)
+
+        assert after_erasure == visible(store)
+
     def test_again(self, api, store):
         """The task plans and lands again, so that the newest answer is the one that is kept."""
         task = operator(store)
@@ -125,25 +146,31 @@ class TestNewestAnswer:
 
 
 class TestOnlyLiveCopy:
-    """A backfill replaces only a backdated snapshot that matches its readable receipt."""
+    """A backfill replaces no snapshot that may be live, unless a receipt says what it is."""
 
     @pytest.fixture
     def landed(self, api, store):
-        land(store, yesterday())
+        with time_machine.travel(midnight(yesterday()) + timedelta(hours=12)):
+            assert "live" == land(store)["status"]
         return store
 
     def replace(self, store, name, content):
         store.restore({**store.files(), name: content})
 
     def test_no_receipt(self, landed):
+        """A live landing that failed before its receipt is not replaced after midnight: the error
+        says what to do."""
         content = landed.files()
         del content[receipt_name(yesterday())]
         landed.restore(content)
 
-        with pytest.raises(BadData, match="has no readable receipt and may be the only live copy"):
+        with pytest.raises(BadData, match="may be the only live copy .* move the partition elsewh"):
             land(landed, yesterday())
 
         assert content == landed.files()
+        del content[partition_name(yesterday())]
+        landed.restore(content)
+        assert "backdated" == land(landed, yesterday())["status"]
 
     @pytest.mark.parametrize("text", [b"", b"{", b"null", b'{"rows": 3}'])
     def test_damaged_receipt(self, landed, text):
@@ -165,12 +192,13 @@ class TestOnlyLiveCopy:
 
         assert before == landed.files()
 
-    def test_backdated(self, api, landed):
+    def test_backdated(self, api, store):
         """A backdated snapshot is replaced by another one."""
+        land(store, yesterday())
         api.unsubscribes = THREE[:2]
 
-        assert land(landed, yesterday())["changed"]
-        assert 2 == landed.receipt(yesterday())["rows"]
+        assert land(store, yesterday())["changed"]
+        assert 2 == store.receipt(yesterday())["rows"]
 
     def test_on_its_day(self, api, landed, log):
         """On its own day whatever does not match is landed again, and never called unchanged."""
@@ -181,6 +209,65 @@ class TestOnlyLiveCopy:
         assert land(landed)["changed"]
         assert content[partition_name()] == landed.files()[partition_name()]
         assert "does not match its receipt: landing it again" in log()
+
+
+class TestBackfillWithoutReceipt:
+    """The partition of a backfill says itself that it is backdated, and may be replaced."""
+
+    @pytest.fixture(params=LAYOUTS)
+    def left(self, request, api, store):
+        """What a backfill left that was killed, or refused, before its receipt."""
+        if isinstance(store, BucketLake):
+            store.bucket.fault = refusing(f"PUT /lake/{store.receipt_path(yesterday())}")
+            with pytest.raises(OSError, match="Access Denied"):
+                land(store, yesterday(), partition_by=request.param)
+            store.bucket.fault = Request.answer
+        else:
+            steps = {"snapshot": 1, "created": 5}[request.param]
+            kill(partial(land_past, partition_by=request.param), store.folder, steps)
+        assert receipt_name(yesterday()) not in store.files()
+        return partial(land, store, yesterday(), partition_by=request.param)
+
+    def test_again(self, left, store):
+        """The next try lands the day."""
+        receipt = left()
+
+        assert ("backdated", 3) == (receipt["status"], receipt["rows"])
+        assert receipt == store.receipt(yesterday())
+        assert not left()["changed"]
+
+    def test_erasure_in_between(self, api, bucket_lake):
+        """In a bucket, a backfill during which somebody is erased lands again."""
+        bucket, partition = bucket_lake.bucket, bucket_lake.partition(yesterday())
+        erased = f"{bucket_lake.root}/_erased.jsonl"
+
+        def fault(request):
+            if request.asked == f"PUT /lake/{partition}" and erased not in bucket:
+                bucket[erased] = b'{"token": "x", "erased_at": "y"}\n'
+            return request.answer()
+
+        bucket.fault = fault
+
+        assert "backdated" == land(bucket_lake, yesterday())["status"]
+        assert 2 == bucket.asked.count(f"PUT /lake/{partition}")
+
+    def test_live(self, api, lake):
+        """A live snapshot has the same bytes as ever; a receipt is believed before the file is."""
+        land(lake)
+        land(lake, yesterday())
+        assert lake.table().schema.metadata is None
+        assert {b"mailpartner.status": b"backdated"} == lake.table(yesterday()).schema.metadata
+        lake.make_live(yesterday())
+        before = lake.files()
+
+        assert not land(lake, yesterday())["changed"]
+        assert before == lake.files()
+
+
+def land_past(destination, partition_by):
+    """Land yesterday's list without Airflow."""
+    request = SnapshotRequest(yesterday(), PARIS, destination, partition_by=partition_by)
+    return land_snapshot(request, today(), lambda: stream_of(THREE), lambda _: None)
 
 
 def test_quarantine_of_a_killed_landing(api, store):

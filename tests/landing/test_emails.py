@@ -7,7 +7,8 @@ import json
 import pytest
 
 from mailpartner_provider.compat import AirflowFailException
-from mailpartner_provider.privacy.hashing import EMAIL_MODES, EmailMode
+from mailpartner_provider.privacy.email_modes import EMAIL_MODES
+from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import snapshot_schema
 from mailpartner_provider.testing.answers import Answer
 from tests.support.api import THREE, connect, listing

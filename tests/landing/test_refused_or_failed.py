@@ -84,7 +84,7 @@ class TestRule10RefusedOrFailed:
         """A connection that cannot be made is a failure, not a refusal."""
         connect(monkeypatch, api, host="http://127.0.0.1:9")
 
-        with pytest.raises(RequestFailed, match="connection broke"):
+        with pytest.raises(RequestFailed, match="nothing listens at 127.0.0.1:9"):
             operator(lake).hook.fetch_unsubscribes()
 
     def test_silence(self, api, lake, monkeypatch):
@@ -92,7 +92,7 @@ class TestRule10RefusedOrFailed:
         connect(monkeypatch, api, extra={"read_timeout": 0.3})
         api.script(faults.stalled())
 
-        with pytest.raises(RequestFailed, match="connection broke|no answer within read_timeout"):
+        with pytest.raises(RequestFailed, match="connection broke|not answer within read_timeout"):
             list(operator(lake).hook.fetch_unsubscribes())
 
 

@@ -109,4 +109,4 @@ class TestKeepDays:
             set(bucket)
         )
         asked = [each for each in bucket.asked if "/lake/x/" in each]  # without the lists
-        assert 7 + 3 + 2 * 4 == len(asked), asked
+        assert 8 + 3 + 2 * 4 == len(asked), asked

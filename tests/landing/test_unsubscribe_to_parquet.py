@@ -8,10 +8,11 @@ import time
 import pytest
 
 from mailpartner_provider.compat import AirflowFailException
+from mailpartner_provider.errors import BadData, WrongArgument
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.answers import Answer
 from tests.support.api import THREE, listing
-from tests.support.days import days_ago
+from tests.support.days import days_ago, today
 from tests.support.lake import partition_name
 from tests.support.landing import land, operator
 
@@ -21,10 +22,12 @@ from tests.support.landing import land, operator
     [
         ({"snapshot_date": "22/11/2026"}, "snapshot_date: expected a date as YYYY-MM-DD"),
         ({"snapshot_date": "2026-02-30"}, "snapshot_date: expected a date"),
-        ({"snapshot_date": ""}, "snapshot_date: expected a date"),
-        ({"snapshot_date": "None"}, "snapshot_date: expected a date"),
+        (
+            {"snapshot_date": ""},
+            "snapshot_date: got no date \\(''\\): remove it to land the run's own",
+        ),
+        ({"snapshot_date": "None"}, "snapshot_date: got no date \\('None'\\): remove it"),
         ({"snapshot_date": "20261122"}, "snapshot_date: expected a date"),
-        ({"snapshot_date": None}, "snapshot_date: this run has no date"),
         ({"timezone": "Paris"}, "timezone: expected a name such as 'Europe/Paris', got 'Paris'"),
         ({"timezone": "../etc/passwd"}, "timezone: expected a name"),
         ({"timezone": None}, "timezone: expected a name"),
@@ -37,7 +40,12 @@ from tests.support.landing import land, operator
         ({"max_rejected": True}, "max_rejected: expected a count"),
         ({"max_shrink": 50}, "max_shrink: expected a share from 0 to 1"),
         ({"max_shrink": -0.1}, "max_shrink: expected a share"),
-        ({"max_shrink": "0.5"}, "max_shrink: expected a share"),
+        ({"max_shrink": "half"}, "max_shrink: expected a share"),
+        ({"max_shrink": ""}, "max_shrink: expected a share"),
+        ({"max_shrink": "None"}, "max_shrink: expected a share from 0 to 1 \\(1: no limit\\)"),
+        ({"max_shrink": True}, "max_shrink: expected a share"),
+        ({"max_rejected": ""}, "max_rejected: expected a count"),
+        ({"max_rejected": "None"}, "max_rejected: expected a count"),
         ({"max_shrink": float("nan")}, "max_shrink: expected a share"),
         ({"keep_days": 0}, "keep_days: expected a number of days of 1 or more"),
         ({"keep_days": 1.5}, "keep_days: expected a number"),
@@ -52,21 +60,109 @@ from tests.support.landing import land, operator
     ],
 )
 def test_wrong_argument(api, lake, arguments, words):
-    """A wrong argument fails at once, before anything is asked, and is named."""
+    """A wrong argument that is no template fails while the DAG is parsed, and is named; one that a
+    template gave fails at once, before anything is asked."""
+    with pytest.raises(WrongArgument, match=words):
+        operator(**{"destination": lake, **arguments})
+
+    rendered = operator(lake)
+    vars(rendered).update(arguments)
     with pytest.raises(AirflowFailException, match=words):
-        land(**{"destination": lake, **arguments})
+        rendered.execute({})
 
     assert [] == api.asked
     assert not lake.exists()
 
 
-def test_constructor_only_remembers():
-    """Nothing is checked before templates are rendered."""
-    task = UnsubscribeToParquetOperator(
-        task_id="land", destination="{{ var.value.lake }}", snapshot_date="{{ ds }}"
-    )
+def test_no_day(lake):
+    """A run that has no date at all is told to name one."""
+    with pytest.raises(AirflowFailException, match="snapshot_date: this run has no date"):
+        operator(lake, snapshot_date=None).execute({})
 
-    assert ("{{ var.value.lake }}", "{{ ds }}") == (task.destination, task.snapshot_date)
+
+def test_templates():
+    """Nothing that is a template is checked before it is rendered."""
+    templates = {
+        "destination": "{{ var.value.lake }}",
+        "snapshot_date": "{{ ds }}",
+        "mailpartner_conn_id": "{{ params.account }}",
+        "max_rejected": "{{ params.max_rejected }}",
+        "max_shrink": "{% if params.once %}1{% else %}0.5{% endif %}",
+    }
+
+    task = UnsubscribeToParquetOperator(task_id="land", **templates)
+
+    assert templates == {name: getattr(task, name) for name in templates}
+    assert set(templates) == set(task.template_fields)
+
+
+@pytest.mark.parametrize(
+    ("max_shrink", "max_rejected"), [("1", " 1 "), ("0.75\n", "1"), (0.75, 1), (None, 1)]
+)
+def test_limits_of_templates(api, lake, max_shrink, max_rejected):
+    """The limits may be texts, as templates give them."""
+    land(lake)
+    api.unsubscribes = [THREE[0], {"id": 4}]
+
+    receipt = land(lake, max_shrink=max_shrink, max_rejected=max_rejected)
+
+    assert (1, 1) == (receipt["rows"], receipt["rejected"])
+
+
+@pytest.mark.parametrize(("max_shrink", "max_rejected"), [("0.5", "1"), ("1", "0")])
+def test_exceeded_limits_of_templates(api, lake, max_shrink, max_rejected):
+    """A limit that is a text fails the task as one that is a number."""
+    land(lake)
+    api.unsubscribes = [THREE[0], {"id": 4}]
+
+    with pytest.raises(BadData, match="max_shrink=0.5|max_rejected"):
+        land(lake, max_shrink=max_shrink, max_rejected=max_rejected)
+
+
+def test_guard_without_a_share(api, lake):
+    """A template that gives nothing, natively, does not turn the guard off."""
+    task = operator(lake, max_shrink="{{ params.max_shrink }}")
+    task.max_shrink = None
+
+    with pytest.raises(AirflowFailException, match="max_shrink: expected a share .*, got None"):
+        task.execute({})
+
+
+@pytest.mark.parametrize("missing", ["aws_default", "mailpartner_default"])
+def test_missing_connection(api, bucket, monkeypatch, missing):
+    """A connection that does not exist stops the task at once, is named, and nothing is asked."""
+    monkeypatch.delenv(f"AIRFLOW_CONN_{missing.upper()}")
+
+    with pytest.raises(
+        AirflowFailException, match=f"{missing}:? .*does not exist: add it in Admin"
+    ):
+        land("s3://aws_default@lake/unsubscribes")
+
+    assert ([], {}) == (api.asked, dict(bucket))
+
+
+def test_quarantine_warning(api, lake, log):
+    """Quarantined records are a warning, with their count and where they are."""
+    api.unsubscribes = [*THREE, {"id": 4}]
+
+    land(lake, max_rejected=1)
+
+    line = next(line for line in log().splitlines() if "Quarantined" in line)
+    assert "warning" in line.lower()
+    assert "Quarantined 1 record without a usable id or e-mail, of 4: report them" in line
+    assert f"_rejected/dt={today()}.jsonl" in line
+
+
+@pytest.mark.parametrize(
+    ("people", "words"), [(1, "Landed 1 unsubscribe (live"), (3, "Landed 3 unsubscribes (live")]
+)
+def test_counted(api, lake, log, people, words):
+    """One unsubscribe is no plural."""
+    api.unsubscribes = THREE[:people]
+
+    land(lake)
+
+    assert words in log()
 
 
 def test_file_uri(api, lake):

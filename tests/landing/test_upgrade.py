@@ -28,6 +28,7 @@ from tests.support.upgrade import (
     LAST,
     NEWEST,
     NEXT,
+    OLDEST,
     VERSIONS,
     ZOE,
     applied,
@@ -346,7 +347,7 @@ class TestCreated:
 
 
 class TestErase:
-    @having(*EVERY)
+    @having(*EVERY, versions=[OLDEST, NEWEST])
     def test_gone(self, place):
         """Erasing takes an address out of every file, and nothing else; the receipts follow."""
         before = {row["id"]: row for row in records(place)}
@@ -359,7 +360,7 @@ class TestErase:
         assert before.keys() == after.keys()
         assert {number for number, row in after.items() if row != before[number]} <= {8}
 
-    @having(*LANDED)
+    @having(*LANDED, versions=[OLDEST, NEWEST])
     def test_landed_afterwards(self, api, version, folder, place):
         """The next landing compares as before, and does not bring the address back."""
         erase(place, READER)
@@ -375,7 +376,7 @@ class TestErase:
         assert_nowhere(READER, place)
         assert_vouched(place)
 
-    @having(*SNAPSHOTS)
+    @having(*SNAPSHOTS, versions=[OLDEST, NEWEST])
     def test_live_stays(self, api, version, folder, place):
         """A live snapshot of which somebody was erased is kept by a backfill, too."""
         erase(place, READER)
@@ -414,7 +415,7 @@ class TestPage:
 class TestOneKind:
     """A destination of an earlier version is of one kind, as today's are."""
 
-    @having("snapshots", "hashed", "erased")
+    @having("snapshots", "hashed", "erased", versions=[OLDEST, NEWEST])
     @pytest.mark.parametrize(
         "other", [{"partition_by": "created"}, {"email_mode": "drop"}], ids=["layout", "mode"]
     )
@@ -427,7 +428,7 @@ class TestOneKind:
 
         assert before == files(place)
 
-    @having("created")
+    @having("created", versions=[OLDEST, NEWEST])
     @pytest.mark.parametrize(
         "other", [{"partition_by": "snapshot"}, {"email_mode": "drop"}], ids=["layout", "mode"]
     )
@@ -440,7 +441,7 @@ class TestOneKind:
 
         assert before == files(place)
 
-    @having(*LANDED)
+    @having(*LANDED, versions=[OLDEST, NEWEST])
     def test_other_account(self, api, version, folder, place, monkeypatch):
         """Another connection is refused, with that day."""
         connect(monkeypatch, api, conn_id="other_account")
@@ -452,7 +453,7 @@ class TestOneKind:
 
         assert before == files(place)
 
-    @having("changes")
+    @having("changes", versions=[OLDEST, NEWEST])
     @pytest.mark.parametrize("day", [LAST, NEXT], ids=["last", "next"])
     def test_snapshots_into_changes(self, api, version, folder, place, day):
         """Snapshots are refused where changes are."""
@@ -464,7 +465,7 @@ class TestOneKind:
 
         assert before == files(place)
 
-    @with_folder("changes")
+    @with_folder("changes", versions=[OLDEST, NEWEST])
     @pytest.mark.parametrize("day", [LAST, NEXT], ids=["last", "next"])
     def test_changes_into_snapshots(self, api, version, root, day):
         """Changes are refused where snapshots are."""
@@ -561,7 +562,7 @@ class TestBucket:
                 bucket[name] = moved(data, name, "s3://lake")
         return f"s3://aws_default@lake/{folder}"
 
-    @having("snapshots", "created")
+    @having("snapshots", "created", versions=[OLDEST, NEWEST])
     def test_next_day(self, api, version, folder, place):
         """The next day's landing is compared with the last one."""
         people = list_of(version, folder)
@@ -575,7 +576,7 @@ class TestBucket:
             receipt["rows"],
         )
 
-    @having("snapshots", "created")
+    @having("snapshots", "created", versions=[OLDEST, NEWEST])
     def test_max_shrink(self, api, bucket, version, folder, place):
         """A list that lost seven in ten is not landed."""
         before = dict(bucket)
@@ -587,7 +588,7 @@ class TestBucket:
 
         assert before == dict(bucket)
 
-    @having("snapshots", "created")
+    @having("snapshots", "created", versions=[OLDEST, NEWEST])
     def test_live_stays(self, api, bucket, version, folder, place):
         """A backfill keeps the live snapshot, or the newest list."""
         before = dict(bucket)
@@ -598,7 +599,7 @@ class TestBucket:
         assert before == dict(bucket)
         assert ("live", False) == (receipt["status"], receipt["changed"])
 
-    @having("snapshots", "created")
+    @having("snapshots", "created", versions=[OLDEST, NEWEST])
     def test_same_list(self, api, bucket, version, folder, place, tmp_path):
         """The same list on the same day is unchanged where today's version writes the same bytes;
         in any case the partitions are what it writes."""

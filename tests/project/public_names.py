@@ -144,8 +144,8 @@ def make_landing() -> UnsubscribeToParquetOperator:
     assert_type(operator.partition_by, str)
     assert_type(operator.email_mode, str)
     assert_type(operator.on_empty, str)
-    assert_type(operator.max_rejected, int)
-    assert_type(operator.max_shrink, float | None)
+    assert_type(operator.max_rejected, int | str)
+    assert_type(operator.max_shrink, float | str)
     assert_type(operator.keep_days, int | None)
     return operator
 
@@ -164,7 +164,7 @@ def make_changes() -> UnsubscribeChangesOperator:
     assert_type(operator.destination, str)
     assert_type(operator.snapshot_date, str | None)
     assert_type(operator.timezone, str)
-    assert_type(operator.max_removed, float | None)
+    assert_type(operator.max_removed, float | str)
     return operator
 
 

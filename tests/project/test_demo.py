@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from demo import run
 from docs import plots
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from tests.support.days import PARIS
+from tests.support.lake import files
 from tests.support.landing import land
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=PARIS)
@@ -48,6 +50,7 @@ def test_two_days(home, monkeypatch, capsys):
         land_day(NOW)
 
     run.show(NOW.date())
+    run.show_next(NOW.date())
 
     assert opened.made_up
     shown = capsys.readouterr().out
@@ -58,6 +61,50 @@ def test_two_days(home, monkeypatch, capsys):
     ]
     assert "picture.png" in shown
     assert "How many people opted out each month?" == plots.remembered(run.PICTURE)[0]
+
+
+def test_truncated(home, monkeypatch, capsys):
+    """An answer with half of the list is refused by a real task, which is shown while it runs, and
+    nothing has changed."""
+    now = datetime.now(PARIS)
+    with run.account(now) as opened:
+        settings = run.airflow_settings(opened)
+        connection = settings["AIRFLOW_CONN_MAILPARTNER_DEFAULT"]
+        monkeypatch.setenv("AIRFLOW_CONN_MAILPARTNER_DEFAULT", connection)
+        land_day(now)
+        before = files(run.LAKE)
+        opened.truncate()
+
+        run.refuse_truncated({**os.environ, **settings}, now.date())
+
+    assert before == files(run.LAKE)
+    shown = capsys.readouterr().out
+    assert "Try 3 of 4 failed" in shown
+    assert "it declares 10000 records and holds 5000" in shown
+    assert "All 4 files in the lake are as they were" in shown
+
+
+def test_whole_answer(home, monkeypatch, capsys):
+    """An answer that is not refused stops the demo."""
+    with (
+        run.account(NOW) as opened,
+        pytest.raises(SystemExit, match="A truncated answer was landed"),
+    ):
+        run.refuse_truncated(run.airflow_settings(opened), NOW.date())
+
+
+def test_progress(home, capsys):
+    """While a command runs, a dot appears each second, and what the package logs."""
+    script = home / "slow.py"
+    script.write_text(
+        "import time; print('x Landed 3 unsubscribes [airflow.task] y'); time.sleep(2)"
+    )
+
+    run.run({"PYTHONPATH": str(home)}, "slow")
+
+    shown = capsys.readouterr().out
+    assert "\n  Landed 3 unsubscribes " in shown
+    assert "." in shown
 
 
 def test_real_account(home, monkeypatch):

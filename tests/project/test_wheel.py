@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -52,6 +53,17 @@ def airflow(shipped: Path, home: Path, *command: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_description(wheel):
+    """The description is README, without links and pictures that lead nowhere outside of it."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        description = archive.read(name).decode().partition("\n\n")[2]
+
+    assert description.startswith("# mailpartner-provider")
+    assert "Stores (`docs/guides/stores.md`)" in description
+    assert [] == re.findall(r"\]\((?!https?:)[^)]*\)", description)
 
 
 def test_content(wheel):

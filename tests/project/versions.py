@@ -1,4 +1,4 @@
-"""The table of docs/versions.md: what the tests said on each version, from what they left behind.
+"""The table of the page of versions: what the tests said on each, from what they left behind.
 
 ``make test-versions`` and ``make test-quick`` leave a report of each version in ``.versions``, and
 ``make versions-table`` writes the table.
@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from tests.support.project import PROJECT
 
 REPORTS = PROJECT / ".versions"
-PAGE = PROJECT / "docs" / "versions.md"
+PAGE = PROJECT / "docs" / "reference" / "versions.md"
 HEAD = """\
 | command | Airflow | Python | passed | failed | skipped, and why |
 | --- | --- | --- | --- | --- | --- |

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+from itertools import count
+from operator import itemgetter
 
 import pytest
 
+from mailpartner_provider.changes.diff import Comparison
+from mailpartner_provider.changes.landing import land_changes
+from mailpartner_provider.changes.pair import ChangesRequest
 from mailpartner_provider.compat import AirflowFailException
-from mailpartner_provider.errors import BadData, LandingStopped
-from tests.support.bucket import refusing
+from mailpartner_provider.errors import BadData, Conflict, LandingStopped
+from mailpartner_provider.hooks.storage import open_destination
 from tests.support.changes import ANNE, BJORN, CARLA, begin, compare, comparing
-from tests.support.days import today, yesterday
-from tests.support.lake import partition_name
+from tests.support.days import days_ago, today, tomorrow, yesterday
+from tests.support.feeds import listed, told
+from tests.support.front import Request, refusing
+from tests.support.lake import BucketLake, Lake, partition_name
 from tests.support.snapshots import put_snapshot
+
+
+def told_in(bucket, folder):
+    """Apply all changes that lie in the bucket."""
+    copy = Lake(folder / "copy")
+    copy.restore(BucketLake(bucket, "changes").files())
+    return told(copy)
 
 
 class TestS3:
@@ -92,15 +106,55 @@ class TestS3:
         assert before == dict(two_days)
 
     def test_unreadable_receipt(self, two_days):
-        """A receipt that cannot be read is asked for once."""
+        """A receipt that cannot be read is asked for once; the changes before are applied."""
         receipt = f"unsubscribes/_receipts/dt={yesterday()}.json"
         begin(self.source, self.destination)
         two_days[receipt] = b""
         two_days.asked.clear()
 
-        with pytest.raises(BadData, match=f"has no live snapshot of {yesterday()}"):
-            compare(self.source, self.destination)
+        assert (1, 1) == itemgetter("added", "removed")(compare(self.source, self.destination))
         assert 1 == two_days.asked.count(f"GET /lake/{receipt}")
+
+    def test_landed_again(self, two_days, lake, tmp_path):
+        """Where the snapshot before was landed again since, the changes add up."""
+        begin(self.source, self.destination)
+        put_snapshot(lake, yesterday(), [CARLA])
+        two_days.update({f"unsubscribes/{name}": text for name, text in lake.files().items()})
+
+        compare(self.source, self.destination)
+
+        assert listed(lake, today()) == told_in(two_days, tmp_path)
+
+    @pytest.mark.parametrize("number", [1, 2], ids=["before", "between"])
+    def test_at_once(self, two_days, lake, tmp_path, number):
+        """Changes of a later day, landed before the partition or before the receipt, make the task
+        fail; whatever it has left there, those of the day after lead from."""
+        put_snapshot(lake, tomorrow(), [CARLA])
+        put_snapshot(lake, days_ago(-2), [ANNE, CARLA])
+        two_days.update({f"unsubscribes/{name}": text for name, text in lake.files().items()})
+        begin(self.source, self.destination)
+        source, feed = open_destination(self.source), open_destination(self.destination)
+
+        def land(day, feed):
+            return land_changes(ChangesRequest(day, source, feed, None), Comparison())
+
+        listings = count(0)
+
+        def fault(request):
+            is_listing = "prefix=changes%2Fdt%3D" in request.environ["QUERY_STRING"]
+            if is_listing and next(listings) == number:
+                two_days.fault = Request.answer
+                land(tomorrow(), open_destination(self.destination))
+            return request.answer()
+
+        two_days.fault = fault
+        with pytest.raises(Conflict):
+            land(today(), feed)
+        assert two_days.fault is Request.answer
+        assert (number == 2) is (f"changes/{partition_name()}" in two_days)
+
+        land(days_ago(-2), feed)
+        assert listed(lake, days_ago(-2)) == told_in(two_days, tmp_path)
 
     def test_damaged(self, two_days):
         """A damaged file is not compared."""

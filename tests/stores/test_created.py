@@ -7,14 +7,15 @@ import tempfile
 import pytest
 
 from mailpartner_provider.lake.layouts import INDEX
-from tests.support.bucket import Request, refusing
 from tests.support.created import (
     FIVE,
     UNDATED,
     land_created,
 )
 from tests.support.days import days_ago, today, yesterday
+from tests.support.front import Request, refusing
 from tests.support.lake import receipt_name
+from tests.support.stores import prove
 
 
 class TestObjectStore:
@@ -44,8 +45,9 @@ class TestObjectStore:
         assert 3 == receipt["partitions_removed"]
 
     def test_few_requests(self, api, bucket):
-        """A landing asks eleven times and once more for each day that changed, however many days
+        """A landing asks twelve times and once more for each day that changed, however many days
         there are; one that finds the same list asks nine times."""
+        prove(bucket.url)
         api.unsubscribes = [
             {"id": n, "email": "a@example.com", "createdAt": f"{2000 + n}-01-01 00:00:00"}
             for n in range(25)
@@ -60,7 +62,7 @@ class TestObjectStore:
 
         api.unsubscribes = [*api.unsubscribes, {**FIVE[4], "createdAt": "2002-01-01 00:00:00"}]
         assert 1 == land_created(self.lake)["partitions_written"]
-        assert 12 == len(bucket.asked), bucket.asked
+        assert 13 == len(bucket.asked), bucket.asked
         day, receipt = "dt=2002-01-01/part-00000.parquet", receipt_name()
         assert [f"PUT /lake/unsubscribes/{name}" for name in (INDEX, day, INDEX, receipt)] == [
             asked for asked in bucket.asked if asked.startswith("PUT")

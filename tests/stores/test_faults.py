@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.api import THREE
-from tests.support.bucket import Request, first, throttling
 from tests.support.days import today
+from tests.support.front import Request, first, throttling
 from tests.support.lake import Lake, partition_name, quarantine_name, receipt_name
 from tests.support.landing import land, operator
 from tests.support.users import ordinary_user

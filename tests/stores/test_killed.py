@@ -13,9 +13,9 @@ pytestmark = pytest.mark.usefixtures("forks")
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.999])
-def test_answer(api, store, temporary, share):
+def test_answer(api, place, temporary, share):
     """A landing survives a kill while the answer arrives."""
-    walk = Walk(api, store, temporary, CASES["replacing"])
+    walk = Walk(api, place, temporary, CASES["replacing"])
     with walk.landing(stand_at=1) as process:
         assert process.stands()
 

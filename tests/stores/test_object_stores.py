@@ -13,6 +13,7 @@ import pytest
 from mailpartner_provider.errors import Conflict
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.lake import objects
+from tests.support.stores import CREATE, prove
 
 NAME = "dt=2026-11-22/part-00000.parquet"
 STORES = [
@@ -32,7 +33,7 @@ def store(request):
 def destination(store):
     """A destination there, without last looks: its conditions have to hold by themselves."""
     destination = store.open()
-    objects._conditional[destination.address] = True
+    prove(destination.address)
     return destination
 
 
@@ -136,7 +137,7 @@ def test_no_bucket(store, file, verb, act):
     """A bucket that does not exist is an error of one line that names it."""
     uri = store.uri.replace("@lake/", "@no-such-lake/")
     destination = open_destination(uri)
-    objects._conditional[destination.address] = True
+    prove(destination.address)
 
     with pytest.raises(OSError) as caught:
         act(destination, file)
@@ -162,7 +163,7 @@ class TestProof:
 
         version = destination.publish(file, NAME, None)
 
-        assert {destination.address: True} == objects._conditional
+        assert {(destination.address, CREATE): True} == objects._conditional
         assert {NAME: b"ours"} == store.files()
         assert version == destination.info(NAME).version
         assert "ignores conditional" not in log()

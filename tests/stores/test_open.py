@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import pytest
 
@@ -80,6 +81,45 @@ def test_no_bucket(text):
     """A URI without a bucket is refused."""
     with pytest.raises(WrongArgument, match="names no bucket"):
         open_destination(text)
+
+
+def test_missing_connection(bucket):
+    """A connection that does not exist, such as a misspelt one, is named; without it, Airflow would
+    go on to Amazon's own S3."""
+    with pytest.raises(
+        WrongArgument,
+        match="^destination: the connection aws_defualt does not exist: add it in Admin → Connect"
+        "ions; outside a task, .* export AIRFLOW_CONN_AWS_DEFUALT",
+    ):
+        open_destination("s3://aws_defualt@lake/u")
+
+
+def test_rotated_key(bucket, monkeypatch):
+    """A store is opened again once its connection has another key, and only then."""
+    first = open_destination("s3://aws_default@lake/u")
+    assert first.read("x") is None
+    same = open_destination("s3://aws_default@lake/v")
+    connection = {**bucket.connection, "login": "another-key"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+
+    rotated = open_destination("s3://aws_default@lake/u")
+
+    assert first._fs is same._fs
+    assert first._fs is not rotated._fs
+    assert rotated.read("x") is None
+
+
+@pytest.mark.skipif(find_spec("gcsfs") is not None, reason="the extras are installed")
+@pytest.mark.parametrize(
+    ("scheme", "extra"), [("gs", "gcs"), ("gcs", "gcs"), ("abfs", "azure"), ("abfss", "azure")]
+)
+def test_missing_extra(scheme, extra):
+    """A store whose file system is not installed names the extra that brings it."""
+    with pytest.raises(WrongArgument) as caught:
+        open_destination(f"{scheme}://lake/u")
+
+    needs = f"destination: {scheme}:// needs pip install 'mailpartner-provider[{extra}]'"
+    assert str(caught.value).startswith(needs)
 
 
 def test_connection_named(monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from mailpartner_provider.testing.answers import Answer
 from tests.support.api import listing
 from tests.support.landing import land
+from tests.support.meetings import SOME_WALKS, parameters, walk
 from tests.support.processes import landing
 from tests.support.races import ONE, OTHER, land_beside, reconciled, seen
 from tests.support.waiting import PATIENCE_SECONDS
@@ -56,3 +57,11 @@ def test_neck_and_neck(api, other_api, store, tmp_path, round_):
     if store.destination.startswith("s3:"):
         land(store, **TERMS)
     reconciled(store)
+
+
+@pytest.mark.usefixtures("ready_locks")
+@pytest.mark.parametrize("case", parameters(SOME_WALKS))
+def test_meetings(place, case):
+    """Two writers that meet at some pairs of their steps leave the newest list, whole, with
+    manifests that are its own, so that landing it again changes nothing."""
+    assert walk(place, case, every=9)

@@ -17,7 +17,8 @@ from mailpartner_provider.errors import Conflict
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.lake import objects
 from mailpartner_provider.lake.s3 import S3Folder
-from tests.support.bucket import Request, first, refusing, throttling
+from tests.support.front import Request, first, refusing, throttling
+from tests.support.stores import CONDITIONS, CREATE, REPLACE, prove
 
 NAME = "dt=2026-11-22/part-00000.parquet"
 KEY = f"unsubscribes/{NAME}"
@@ -48,7 +49,7 @@ def stop(*_):
 @pytest.fixture(autouse=True)
 def proved(bucket):
     """The server has proved that it honours conditions."""
-    objects._conditional[bucket.url] = True
+    prove(bucket.url)
 
 
 @pytest.fixture
@@ -409,8 +410,34 @@ class TestProof:
             return request.refuse("501 Not Implemented", "NotImplemented", "A header you provided")
         return request.answer()
 
+    @pytest.mark.parametrize(
+        ("header", "kind"), [("HTTP_IF_MATCH", REPLACE), ("HTTP_IF_NONE_MATCH", CREATE)]
+    )
+    def test_one_kind(self, bucket, lake, file, caplog, header, kind):
+        """A server that honours one kind of condition is not trusted with the other kind: a last
+        look precedes each such step."""
+
+        def fault(request):
+            request.environ.pop(header, None)
+            return request.answer()
+
+        bucket.fault = fault
+        version = lake.publish(file, NAME, None)
+        file.write_bytes(b"more")
+        version = lake.publish(file, NAME, version)
+
+        (warning,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+        assert warning.startswith(f"{bucket.url} ignores conditional requests ({kind})")
+        assert {(bucket.url, each): each != kind for each in CONDITIONS} == objects._conditional
+        file.write_bytes(b"late")
+        for expected in (None, "stale"):
+            with pytest.raises(Conflict):
+                lake.publish(file, NAME, expected)
+        assert (b"more", version) == (bucket[KEY], lake.info(NAME).version)
+
     def test_conditional(self, bucket, lake, file, log):
-        """A server proves once, by a second upload that it refuses, that it honours conditions."""
+        """A server proves once, by a second upload that it refuses, that it honours a kind of
+        condition."""
         version = lake.publish(file, NAME, None)
         assert [HEAD, PUT, PUT] == bucket.asked
         assert b"ours" == bucket[KEY]
@@ -418,9 +445,17 @@ class TestProof:
         file.write_bytes(b"more")
         bucket.asked.clear()
 
-        lake.publish(file, NAME, version)
+        version = lake.publish(file, NAME, version)
 
-        assert [PUT] == bucket.asked
+        assert [HEAD, PUT, PUT] == bucket.asked
+        file.write_bytes(b"most")
+        bucket.asked.clear()
+
+        lake.publish(file, NAME, version)
+        lake.publish(file, "dt=2026-11-23/part-00000.parquet", None)
+
+        assert [PUT, "PUT /lake/unsubscribes/dt=2026-11-23/part-00000.parquet"] == bucket.asked
+        assert {(bucket.url, kind): True for kind in CONDITIONS} == objects._conditional
         assert "ignores conditional" not in log()
 
     def test_amazon(self, bucket, lake, file, monkeypatch):
@@ -442,7 +477,7 @@ class TestProof:
 
         file.write_bytes(b"small")
         lake.publish(file, "_receipts/small", None)
-        assert {bucket.url: True} == objects._conditional
+        assert {(bucket.url, CREATE): True} == objects._conditional
 
     def test_same_bytes(self, bucket, lake, file):
         """A file that is replaced by itself proves nothing, and is no failure."""

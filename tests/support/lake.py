@@ -125,7 +125,7 @@ class Lake:
 
     def opt_outs(self) -> OptOuts:
         """Read what a warehouse would: day, id and address of every row."""
-        return _opt_outs(self.destination) if self.exists() else set()
+        return opt_outs(self.destination) if self.exists() else set()
 
 
 class BucketLake:
@@ -181,7 +181,7 @@ class BucketLake:
         """Read what a warehouse would: day, id and address of every row."""
         if not self.bucket:
             return set()
-        return _opt_outs(f"{self.bucket.name}/{self.root}", filesystem=self._store)
+        return opt_outs(f"{self.bucket.name}/{self.root}", filesystem=self._store)
 
 
 def _live(receipt: bytes) -> bytes:
@@ -189,7 +189,7 @@ def _live(receipt: bytes) -> bytes:
     return receipt.replace(b'"backdated"', b'"live"')
 
 
-def _opt_outs(root: str, **where: Any) -> OptOuts:
+def opt_outs(root: str, **where: Any) -> OptOuts:
     """Read a dataset; names that begin with ``_`` or ``.`` are skipped."""
     found = ds.dataset(root, format="parquet", partitioning="hive", **where)
     columns = found.to_table().to_pydict()

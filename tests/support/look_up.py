@@ -1,14 +1,16 @@
-"""README's SQL for the normal form of an address, and the letters to try it with."""
+"""The documented SQL for the normal form of an address, and the letters to try it with."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from tests.support.project import README
+from tests.support.docs import PAGES
 
 #: Of the column ``address``.
-NORMAL_FORM = re.search(r"```sql\n(replace\(lower\(.*?)```", README, re.DOTALL)[1].strip()
+NORMAL_FORM = re.search(
+    r"```sql\n(replace\(lower\(.*?)```", PAGES["docs/guides/privacy.md"], re.DOTALL
+)[1].strip()
 
 #: Every letter that all engines know: those of Unicode 3.2, each within a text.
 LETTERS = [

@@ -79,7 +79,9 @@ def landing(
     """
     arguments.setdefault("snapshot_date", str(today()))
     ours, theirs = FORKS.Pipe()
-    settings = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}
+    settings = {
+        name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW", "GCSFS"))
+    }
     process = FORKS.Process(
         target=_land,
         args=(destination, arguments, settings, tempfile.gettempdir(), prepare, stand_at, theirs),

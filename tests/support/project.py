@@ -6,4 +6,3 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 EXAMPLES = PROJECT / "dags_examples"
-README = (PROJECT / "README.md").read_text()

@@ -100,8 +100,13 @@ def links_of(run: Run, task_id: str) -> dict[str, str | None]:
 
 def load(file: Path) -> DAG:
     """Read the one DAG of a file."""
-    (dag,) = _bag(file).dags.values()
+    (dag,) = load_all(file)
     return dag
+
+
+def load_all(file: Path) -> list[DAG]:
+    """Read the DAGs of a file."""
+    return list(_bag(file).dags.values())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mailpartner_provider.days import iso_utc
 from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
 from tests.support.receipts import RECEIPT
@@ -55,6 +56,7 @@ def put_table(folder: Path, day: date, snapshot: pa.Table, **members: Any) -> Sn
         "duplicate_ids": snapshot.num_rows - distinct,
         "bytes": file.stat().st_size,
         "sha256": digest(file),
+        "observed_at": iso_utc(datetime.now(timezone.utc)),
     }
     receipt = replace(RECEIPT, snapshot_date=str(day), **(counted | members))
     place = folder / "_receipts" / f"dt={day}.json"

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from mailpartner_provider.testing.server import StandIn
 from tests.support.api import THREE
 from tests.support.days import yesterday
-from tests.support.lake import BucketLake, Lake, partition_name, receipt_name
+from tests.support.lake import partition_name, receipt_name
 from tests.support.landing import land
 from tests.support.processes import Process, landing
+from tests.support.stores import Store
 
 #: A made-up list that shares nobody with ``THREE``, and a record that cannot be a row.
 OLD = [{"id": key, "email": f"{key}@example.com"} for key in (1, 2)]
@@ -40,7 +41,7 @@ CASES = {
 class Walk:
     """One case in one store, and how many kills it has survived there."""
 
-    def __init__(self, api: StandIn, store: Lake | BucketLake, temporary: Path, case: Case) -> None:
+    def __init__(self, api: StandIn, store: Store, temporary: Path, case: Case) -> None:
         self.api, self.store, self.temporary, self.case = api, store, temporary, case
         self.kills = self.survived = 0
         if case.before is not None:
@@ -60,7 +61,7 @@ class Walk:
 
     def landing(self, **how: Any) -> AbstractContextManager[Process]:
         """Land in another process."""
-        return landing(self.store.destination, **TERMS, **how)
+        return landing(self.store.uri, **TERMS, **how)
 
     def check(self) -> None:
         """A warehouse sees the old partition whole or the new one; the next run lands the new one,

@@ -1,8 +1,7 @@
-"""Two landings of the same day at once: one of the two lists stands whole, and says so."""
+"""Two tasks that write into one destination at once."""
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
@@ -11,12 +10,11 @@ from itertools import count
 import pytest
 
 from mailpartner_provider.errors import BadData
-from tests.support.bucket import Request
 from tests.support.days import midnight, tomorrow
 from tests.support.landing import land
+from tests.support.meetings import WALKS, parameters, walk
 from tests.support.processes import landing, travel
 from tests.support.races import ONE, OTHER, land_beside, reconciled, seen
-from tests.support.waiting import PATIENCE_SECONDS
 from tests.support.walk import TERMS
 
 #: Long enough for a landing that nothing holds up; one that waits for a lock waits on.
@@ -25,7 +23,15 @@ A_WHILE_SECONDS = 0.5
 pytestmark = pytest.mark.usefixtures("forks", "temporary")
 
 
-@pytest.fixture(autouse=True)
+@pytest.mark.usefixtures("ready_locks")
+@pytest.mark.parametrize("case", parameters(WALKS))
+def test_meetings(place, case, meeting_stride, count_meetings):
+    """Two writers that meet at any pair of their steps leave the newest list, whole, with manifests
+    that are its own, so that landing it again changes nothing."""
+    count_meetings(walk(place, case, meeting_stride))
+
+
+@pytest.fixture
 def lists(api, other_api, tmp_path):
     """What a warehouse sees of either list."""
     api.unsubscribes, other_api.unsubscribes = ONE, OTHER
@@ -60,7 +66,7 @@ class TestOvertaken:
             assert lake.opt_outs() in lists
             reconciled(lake)
 
-    def test_by_a_failure(self, lake, stride):
+    def test_by_a_failure(self, lake, lists, stride):
         """A landing that fails and leaves nothing takes no folder away from one that succeeds."""
         for number in count(stride, stride):
             lake.restore({})
@@ -74,33 +80,6 @@ class TestOvertaken:
 
                 assert 0 == process.end()
             reconciled(lake)
-
-    @pytest.mark.parametrize("before", [False, True], ids=["first", "replacing"])
-    def test_bucket(self, bucket_lake, lists, before, stride):
-        """In a bucket, which has no locks, one of the two lists stands whole; where the receipt is
-        that of the other, the next landing mends it."""
-        bucket = bucket_lake.bucket
-        for number in count(stride, stride):
-            bucket_lake.restore({})
-            if before:
-                land(bucket_lake.destination, **TERMS)
-            stands, go_on = threading.Event(), threading.Event()
-            bucket.fault = standing(number, stands, go_on)
-            with ThreadPoolExecutor() as pool:
-                overtaken = pool.submit(land_beside, bucket_lake.destination, **TERMS)
-                while not stands.wait(0.01) and not overtaken.done():
-                    pass
-                if not stands.is_set():
-                    break
-                land(bucket_lake.destination, mailpartner_conn_id="other", **TERMS)
-                go_on.set()
-                overtaken.result()
-            bucket.fault = Request.answer
-
-            assert bucket_lake.opt_outs() in lists
-            land(bucket_lake.destination, **TERMS)
-            assert lists[0] == bucket_lake.opt_outs()
-            reconciled(bucket_lake)
 
 
 class TestMidnight:
@@ -154,16 +133,3 @@ class TestMidnight:
 def tomorrow_morning():
     """Return what sets the clock of a process to the day after."""
     return partial(travel, midnight(tomorrow()) + timedelta(minutes=30))
-
-
-def standing(number, stands, go_on):
-    """Return a fault that holds back the answer to the n-th request."""
-    numbers = count(1)
-
-    def fault(request):
-        if next(numbers) == number:
-            stands.set()
-            go_on.wait(PATIENCE_SECONDS)
-        return request.answer()
-
-    return fault

@@ -28,9 +28,10 @@ from tests import HOME, LINEAGE
 from tests.support import wire
 from tests.support.api import at_once, connect, listing
 from tests.support.bad_answers import ANSWERS
-from tests.support.bucket import SECRET, Fault, Request, refusing
+from tests.support.bucket import SECRET
 from tests.support.dags import dag_of
 from tests.support.days import days_ago, midnight, noon, today
+from tests.support.front import Fault, Request, refusing
 from tests.support.lake import files, partition_name
 from tests.support.runs import failures_heard, run_by_hand, run_by_scheduler
 from tests.support.sdk import Asset
@@ -178,9 +179,8 @@ FAILURES = {
     "no port": Failure(fields={"host": f"https://x.example:{QUOTED_KEY}"}),
     "an address for seconds": Failure(fields={"extra": {"read_timeout": ADDRESS}}),
     "no connection": Failure(arguments={"mailpartner_conn_id": "nowhere"}),
-    "no such zone": Failure(arguments={"timezone": "nowhere"}),
-    "no such day": Failure(arguments={"snapshot_date": "today"}),
-    "nothing to open": Failure(arguments={"destination": "nowhere://lake"}),
+    "no such day": Failure(arguments={"snapshot_date": "{{ 'today' }}"}),
+    "nothing to open": Failure(arguments={"destination": "{{ 'nowhere' }}://lake"}),
     "no folder": Failure(arguments={"destination": "/dev/null/lake"}),
     # The landing
     "killed": Failure(answer=faults.stalled(0.9), by=Killed),

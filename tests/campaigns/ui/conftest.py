@@ -8,20 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.ui.site import PROJECT, build_environment, stand_in, standalone
+from tests.campaigns.ui.browser import PICTURES, QUIET
+from tests.campaigns.ui.site import build_environment, stand_in, standalone
 from tests.support.bucket import Bucket
 from tests.support.waiting import PATIENCE_SECONDS
-
-PICTURES = PROJECT / ".ui"
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +82,7 @@ def picture(page) -> Callable[[str], Path]:
     return picture
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def picture_of_failure(request, page, picture):
     """Keep a picture of what was there when a test failed."""
     failed = request.session.testsfailed

@@ -14,6 +14,8 @@ from mailpartner_provider.get_provider_info import DEFAULT_BASE_URL
 from tests.campaigns.ui.history import put_history
 from tests.support.days import today
 
+pytestmark = pytest.mark.usefixtures("picture_of_failure")
+
 DAG_ID, TASK_ID, CONN_ID = "mailpartner_daily_s3", "land_unsubscribes", "mailpartner_default"
 SNAPSHOTS, CHANGES = "mailpartner/unsubscribes", "mailpartner/unsubscribe_changes"
 
@@ -91,7 +93,7 @@ def test_log(page, account, picture):
     """The log of the task says what it did, and does not show the key."""
     open_task(page)
 
-    log = page.get_by_role("code").filter(has_text="10000 unsubscribes")
+    log = page.get_by_role("code").filter(has_text="10,000 unsubscribes")
     expect(log.first).to_be_visible()
     expect(
         page.get_by_text(f"Landing the snapshot of {today()} (from the run's").first
@@ -110,8 +112,23 @@ def test_xcom(page, picture):
     picture("xcom")
 
 
+def test_first_click(page, picture):
+    """The task's link leads to its receipt before the page knows the destination, says what to
+    paste, and leads back to the task."""
+    open_task(page, "/details")
+
+    page.get_by_role("link", name="Landed partition").click()
+
+    landing = page.frame_locator("iframe")
+    expect(landing.get_by_role("heading", name=f"Landing of {today()}")).to_be_visible()
+    expect(landing.get_by_text(json.dumps([f"s3://aws_default@lake/{SNAPSHOTS}"]))).to_be_visible()
+    picture("first-click")
+    landing.get_by_role("link", name="Open the task run").click()
+    expect(landing.get_by_text("Success", exact=True).first).to_be_visible()
+
+
 def test_link(page, picture):
-    """The task's link leads to its receipt, once the page knows the destination."""
+    """Once the page knows the destination, the link leads to the receipt and the days before."""
     destinations = [f"s3://aws_default@lake/{folder}" for folder in (SNAPSHOTS, CHANGES)]
     variable = {"key": "mailpartner_destinations", "value": json.dumps(destinations)}
     assert page.request.post("/api/v2/variables", data=variable).ok
@@ -122,6 +139,7 @@ def test_link(page, picture):
     landing = page.frame_locator("iframe")
     expect(landing.get_by_role("heading", name=f"Landing of {today()}")).to_be_visible()
     expect(landing.get_by_text("manual__")).to_be_visible()
+    expect(landing.get_by_role("img")).to_have_count(2)
     picture("landing")
 
 

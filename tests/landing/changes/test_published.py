@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailpartner_provider.compat import AirflowFailException
-from mailpartner_provider.errors import BadData, LandingStopped
+from mailpartner_provider.errors import BadData, LandingStopped, WrongArgument
 from tests.support.changes import ANNE, AT, BJORN, CARLA, changes, compare, comparing
 from tests.support.days import today, tomorrow, yesterday
 from tests.support.lake import partition_name, receipt_name
@@ -111,7 +111,7 @@ class TestReceipt:
 
         for text in (told, log(), str(caught.value)):
             assert "@example.com" not in text.lower()
-        assert "1 records added, 2 removed, 0 changed" in log()
+        assert "1 record added, 2 removed, 0 changed" in log()
 
 
 class TestAllOrNothing:
@@ -197,20 +197,42 @@ class TestArguments:
             ({"source": "lake"}, "source: expected an absolute local folder"),
             ({"destination": ""}, "destination: expected an absolute local folder"),
             ({"snapshot_date": "22/11/2026"}, "snapshot_date: expected a date"),
-            ({"snapshot_date": None}, "snapshot_date: this run has no date"),
+            ({"snapshot_date": ""}, "snapshot_date: got no date"),
             ({"timezone": "Paris"}, "timezone: expected a name"),
             ({"max_removed": 50}, "max_removed: expected a share from 0 to 1"),
             ({"max_removed": True}, "max_removed: expected a share"),
+            ({"max_removed": "None"}, "max_removed: expected a share"),
         ],
     )
     def test_wrong(self, lake, feed, arguments, words):
-        """A wrong argument fails at once, and is named."""
+        """A wrong argument that is no template fails while the DAG is parsed, and is named; one
+        that a template gave fails at once."""
         put_snapshot(lake, today(), [ANNE])
+        with pytest.raises(WrongArgument, match=words):
+            comparing(**{"source": lake, "destination": feed, **arguments})
 
+        rendered = comparing(lake, feed)
+        vars(rendered).update(arguments)
         with pytest.raises(AirflowFailException, match=words):
-            comparing(**{"source": lake, "destination": feed, **arguments}).execute({})
+            rendered.execute({})
 
         assert not feed.exists()
+
+    def test_no_day(self, lake, feed):
+        """A run that has no date at all is told to name one."""
+        with pytest.raises(AirflowFailException, match="snapshot_date: this run has no date"):
+            comparing(lake, feed, snapshot_date=None).execute({})
+
+    def test_template(self, lake, feed):
+        """max_removed may be a text, as a template gives it, and is not checked before that."""
+        put_snapshot(lake, yesterday(), [ANNE, BJORN])
+        put_snapshot(lake, today(), [ANNE])
+        task = comparing(lake, feed, max_removed="{{ params.max_removed }}")
+        assert "max_removed" in task.template_fields
+
+        with pytest.raises(BadData, match="more than max_removed=0.25"):
+            compare(lake, feed, max_removed="0.25")
+        assert 1 == compare(lake, feed, max_removed="1")["removed"]
 
     def test_future(self, lake, feed):
         """A day in the future fails."""

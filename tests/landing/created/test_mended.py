@@ -17,6 +17,7 @@ from mailpartner_provider.snapshots.request import SnapshotRequest
 from tests.support.created import (
     FIVE,
     by_day,
+    declared_digests,
     inodes,
     land_created,
     land_list,
@@ -56,6 +57,27 @@ class TestMended:
         del landed[receipt_name()]
         assert landed.items() <= lake.files().items()
 
+    def test_index_of_an_earlier_version(self, landed, lake):
+        """An index without digests of rows vouches for its files: none is written, and they are
+        added."""
+        index = declared_digests(lake)
+        (lake / INDEX).write_text(json.dumps(index))
+
+        receipt = land_created(lake)
+
+        assert (0, False) == (receipt["partitions_written"], receipt["changed"])
+        assert landed[INDEX] == lake.files()[INDEX]
+
+    def test_wrong_digest_of_rows(self, landed, lake):
+        """A partition whose rows have another digest is written only if its bytes differ."""
+        index = json.loads((lake / INDEX).read_text())
+        for declared in index.values():
+            declared["rows_sha256"] = "0" * 64
+        (lake / INDEX).write_text(json.dumps(index))
+
+        assert 0 == land_created(lake)["partitions_written"]
+        assert landed[INDEX] == lake.files()[INDEX]
+
     def test_day_that_is_not_in_the_index(self, landed, lake):
         """A partition that no index has is removed when nobody opted out on its day."""
         (lake / "dt=2020-01-01").mkdir()
@@ -87,6 +109,20 @@ class TestMended:
         assert 4 == land_list(destination, second).partitions_written
         assert 0 == land_list(destination, second).partitions_written
 
+    def test_days_that_did_not_change(self, lake):
+        """Of days that did not change no file is written, not even in scratch space."""
+        destination, written = LocalFolder(lake.folder), set()
+        land_list(destination, FIVE)
+        second = [*FIVE, {**FIVE[3], "id": 23}]
+        request = SnapshotRequest(today(), PARIS, destination, partition_by=CREATED)
+
+        def look():
+            written.update(path.name for path in lake.glob(".mailpartner-landing-*/days/*"))
+
+        land_snapshot(request, today(), lambda: stream_of(second), lambda _: None, look)
+
+        assert {"2015-07-20.parquet"} == written
+
     @pytest.mark.parametrize("steps", range(6))
     def test_killed(self, lake, steps):
         """A kill before any step of publishing leaves every file whole, and the next run mends the
@@ -97,7 +133,7 @@ class TestMended:
 
         kill(partial(land_list, records=second), lake.folder, steps)
 
-        index = json.loads((lake / INDEX).read_text())
+        index = declared_digests(lake)
         for name in inodes(lake):
             sha256 = hashlib.sha256((lake / name).read_bytes()).hexdigest()
             assert index.get(name, sha256) == sha256

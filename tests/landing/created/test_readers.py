@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from tests.support.created import FIVE, land_created
-from tests.support.project import README
+from tests.support.docs import PAGES
 
 UNDATED = [person for person in FIVE if not person["createdAt"]]
 DATED = [person for person in FIVE if person["createdAt"]]
@@ -18,8 +18,10 @@ LISTS = {"all": FIVE, "dated": DATED, "undated": UNDATED, "empty": []}
 
 
 def by_pandas(root: str) -> pa.Table:
-    """Read as README does."""
-    (code,) = re.findall(r"```python\n([^`]*partitioning=None[^`]*)```", README)
+    """Read as the guide does."""
+    (code,) = re.findall(
+        r"```python\n([^`]*partitioning=None[^`]*)```", PAGES["docs/guides/reading.md"]
+    )
     names: dict = {}
     exec(code.replace("lake/opt_outs", root), names)
     return pa.Table.from_pandas(names["opt_outs"], preserve_index=False)

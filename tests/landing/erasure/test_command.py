@@ -82,6 +82,23 @@ class TestCommand:
         assert (1, False) == (code, place.exists())
         assert f"nothing has been landed in file://{place}" in errors
 
+    def test_missing_connection(self, bucket, run):
+        """A storage connection that does not exist stops the command: without it, Airflow would go
+        on to another store, anonymously, and find nobody there."""
+        code, report, errors = run("s3://aws_defualt@lake/unsubscribes")
+
+        assert (1, "") == (code, report)
+        assert "Not erased: destination: the connection aws_defualt does not exist" in errors
+        assert "export AIRFLOW_CONN_AWS_DEFUALT" in errors
+        assert "Not everything could be read" in errors
+
+    def test_missing_key(self, lake, run):
+        """So does a missing connection of the key."""
+        code, _, errors = run(lake, "--mailpartner-conn-id", "mailpartner_hats")
+
+        assert 1 == code
+        assert "Not erased: connection mailpartner_hats: it does not exist" in errors
+
     def test_nobody(self, lake, run):
         """Without an address nothing is done."""
         code, _, errors = run(lake, people=b"\n")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from functools import partial
 
 import pytest
 
 from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.lake.local import LocalFolder
 from tests.support.api import connect
+from tests.support.created import declared_digests, land_list, partitions
 from tests.support.days import days_ago, today, yesterday
 from tests.support.erasing import (
     KEY,
     NINE,
+    TOKEN,
     assert_gone,
     assert_receipts,
     erased,
@@ -120,8 +124,57 @@ class TestDaysOfOptOut:
         erased(landed)
 
         assert_gone(landed)
+        self.assert_declared(landed)
+
+    @pytest.mark.parametrize("steps", range(6))
+    def test_killed_before_others(self, landed, steps):
+        """To erase somebody else, who is in another file or in the same one, mends it too."""
+        kill(erased, landed.folder, steps)
+        (landed / "_erased.jsonl").unlink(missing_ok=True)
+
+        erased(landed, "anne@example.com", "carla@example.com")
+
+        self.assert_declared(landed)
+
+    @staticmethod
+    def assert_declared(landed):
+        """Index and receipts declare all files, and a landing finds nothing to do."""
         assert landed.receipt()["sha256"] == landed.receipt(yesterday())["sha256"]
-        assert not land(landed, partition_by="created")["changed"]
-        index = json.loads((landed / "_partitions.json").read_text())
+        index = declared_digests(landed)
+        assert {name for name in landed.files() if name[:3] == "dt="} == index.keys()
         for name, sha256 in index.items():
             assert hashlib.sha256((landed / name).read_bytes()).hexdigest() == sha256
+        receipt = land(landed, partition_by="created")
+        if (landed / "_erased.jsonl").read_text().count(TOKEN):
+            assert (0, False) == (receipt["partitions_written"], receipt["changed"])
+
+    @pytest.mark.parametrize("steps", range(1, 6))
+    def test_killed_landing(self, landed, steps):
+        """What a killed landing left undeclared, erasing does not declare: it is written again."""
+        shorter = [NINE[0], {**NINE[3], "createdAt": "2021-01-01 00:00:00"}]
+        kill(partial(land_list, records=shorter), landed.folder, steps)
+        declared = json.loads((landed / "_partitions.json").read_text())
+        receipts = [landed.receipt(day)["sha256"] for day in (yesterday(), today())]
+
+        erased(landed)
+
+        index = json.loads((landed / "_partitions.json").read_text())
+        assert declared.keys() == index.keys()
+        assert receipts == [landed.receipt(day)["sha256"] for day in (yesterday(), today())]
+        land_list(LocalFolder(landed.folder), shorter)
+        assert_gone(landed)
+        assert {"2015-07-20": [19], "2021-01-01": [9]} == partitions(landed)
+
+    @pytest.mark.parametrize("text", ["{", "{}", "[]"])
+    def test_unreadable_index(self, landed, text):
+        """Beside an index that declares nothing, receipts and index stay as they are, also where a
+        receipt declares no files at all."""
+        (landed / "_partitions.json").write_text(text)
+        receipt = landed.receipt() | {"sha256": hashlib.sha256(b"").hexdigest()}
+        landed.receipt_path().write_text(json.dumps(receipt))
+
+        erased(landed)
+
+        assert_gone(landed)
+        assert (receipt, text) == (landed.receipt(), (landed / "_partitions.json").read_text())
+        assert land(landed, partition_by="created")["changed"]

@@ -1,4 +1,4 @@
-"""Looking for erased people in SQL, by README's expression: whoever was erased is found."""
+"""Looking for erased people in SQL, by the documented expression: whoever was erased is found."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import SnapshotRequest
 from tests.support.api import listing
+from tests.support.changes import comparing
 from tests.support.days import PARIS, today, yesterday
 from tests.support.erasing import (
     NAMED,
@@ -31,8 +32,12 @@ def now():
     return datetime.now(timezone.utc)
 
 
+#: The list, then of two days the receipt, the file, and the receipt, then the quarantine.
+STEPS = range(8)
+
+
 class TestKilled:
-    @pytest.mark.parametrize("steps", range(6))
+    @pytest.mark.parametrize("steps", STEPS)
     def test_killed(self, two_days, steps):
         """A kill before any step leaves every file whole, and to erase again finishes it."""
         kill(erased, two_days.folder, steps)
@@ -46,7 +51,7 @@ class TestKilled:
         assert_receipts(two_days, yesterday(), today())
         assert not list(two_days.glob(".mailpartner-landing-*"))
 
-    @pytest.mark.parametrize("steps", range(6))
+    @pytest.mark.parametrize("steps", STEPS)
     def test_killed_before_others(self, two_days, steps):
         """To erase somebody else finishes it too, and each receipt is that of its file."""
         kill(erased, two_days.folder, steps)
@@ -56,6 +61,50 @@ class TestKilled:
         assert_receipts(two_days, yesterday(), today())
         if steps:
             assert_gone(two_days)
+
+    @pytest.mark.parametrize("steps", STEPS)
+    def test_changes_go_on(self, two_days, steps, tmp_path):
+        """The changes of the day are landed all the same: the receipt vouches for both files."""
+        kill(erased, two_days.folder, steps)
+
+        receipt = comparing(two_days, tmp_path).execute({})
+
+        assert receipt["rows"] == two_days.receipt(today())["rows"]
+
+    @pytest.mark.parametrize("steps", STEPS)
+    def test_other_bytes(self, two_days, steps):
+        """So does an erasure that would write other bytes, and then one of nobody."""
+        kill(erased, two_days.folder, steps)
+        (two_days / "_erased.jsonl").unlink(missing_ok=True)
+
+        erased(two_days, "anne@example.com")
+        assert_receipts(two_days, yesterday(), today())
+        before = two_days.files()
+
+        assert [] == erased(two_days, "anne@example.com")
+        assert before == two_days.files()
+
+    @pytest.mark.parametrize("steps", STEPS)
+    def test_vouched_for(self, two_days, steps):
+        """After a kill before any step, the live snapshot of a past day still is known as such."""
+        two_days.make_live(yesterday())
+        kill(erased, two_days.folder, steps)
+        before = two_days.partition(yesterday()).read_bytes()
+
+        receipt = land(two_days, yesterday(), max_rejected=2)
+
+        assert ("live", False) == (receipt["status"], receipt["changed"])
+        assert before == two_days.partition(yesterday()).read_bytes()
+
+    @pytest.mark.parametrize("steps", STEPS)
+    def test_landed_before_again(self, two_days, steps):
+        """After a kill before any step, a landing declares what it leaves."""
+        kill(erased, two_days.folder, steps)
+
+        land(two_days, max_rejected=2)
+
+        assert_receipts(two_days, today())
+        assert not land(two_days, max_rejected=2)["changed"]
 
     def test_tokens_come_first(self, two_days):
         """After a kill right behind the tokens, no landing brings her back."""

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from tests.project.docs.lake import make_lake
-from tests.project.docs.page import DOCS, QUESTIONS, draw, open_lake
+from tests.project.docs.page import IMAGES, QUESTIONS, draw, open_lake
 
 
 def main() -> None:
@@ -19,8 +19,8 @@ def main() -> None:
         with open_lake(Path(folder)) as lake:
             for question in QUESTIONS:
                 if question.picture:
-                    draw(question, lake, DOCS)
-                    print(DOCS / question.picture)
+                    draw(question, lake, IMAGES)
+                    print(IMAGES / question.picture)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from docs import plots
 from tests.support.project import PROJECT
 
 DOCS = PROJECT / "docs"
-PAGE = (DOCS / "analytics.md").read_text()
+IMAGES = DOCS / "images"
+PAGE = (DOCS / "guides" / "analytics.md").read_text()
 
 
 class Question(NamedTuple):
@@ -27,7 +28,9 @@ class Question(NamedTuple):
 SET_TABLE, *QUESTIONS = (
     Question(*found)
     for found in re.findall(
-        r"^## (.+)\n\n```sql\n([^`]+)```\n\n?((?:\|.*\n)*)(?:!\[.+\]\((\w+\.png)\))?", PAGE, re.M
+        r"^## (.+)\n\n```sql\n([^`]+)```\n\n?((?:\|.*\n)*)(?:!\[.+\]\(../images/(\w+\.png)\))?",
+        PAGE,
+        re.M,
     )
 )
 

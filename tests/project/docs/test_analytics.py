@@ -7,7 +7,7 @@ import pytest
 
 from docs import plots
 from tests.project.docs.lake import make_lake
-from tests.project.docs.page import DOCS, PAGE, QUESTIONS, draw, open_lake
+from tests.project.docs.page import IMAGES, PAGE, QUESTIONS, draw, open_lake
 
 TABLES = [question for question in QUESTIONS if question.table]
 PICTURES = [question for question in QUESTIONS if question.picture]
@@ -39,7 +39,7 @@ def test_picture(lake, tmp_path, question):
     """A picture shows its question and what the query gives; if it does not, `make plots` does."""
     draw(question, lake, tmp_path)
 
-    shown, drawn = DOCS / question.picture, tmp_path / question.picture
+    shown, drawn = IMAGES / question.picture, tmp_path / question.picture
     assert plots.remembered(drawn) == plots.remembered(shown)
     assert shown.stat().st_size < 60_000
 

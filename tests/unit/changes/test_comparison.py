@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import Counter, defaultdict
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mailpartner_provider.changes import diff
 from mailpartner_provider.changes.diff import Comparison
 from mailpartner_provider.errors import LandingStopped
+from mailpartner_provider.schemas import changes_schema
 from tests.support.days import today
 from tests.support.snapshots import COLUMNS, many, put_table
 from tests.support.waiting import wait_until
@@ -47,6 +48,27 @@ def write(folder: Path, name: str, records) -> Path:
     ]
     pq.write_table(pa.Table.from_arrays(columns, schema=RECORD), file)
     return file
+
+
+def replayed(snapshots):
+    """Return the records to which the changes from each snapshot to the next lead."""
+    schema = changes_schema(COLUMNS)
+    with tempfile.TemporaryDirectory() as folder:
+        place, files = Path(folder), []
+        for number, each in enumerate(snapshots):
+            day = today() + timedelta(days=number)
+            changes = [
+                {
+                    "change": change,
+                    "snapshot_date": day,
+                    **dict(zip(RECORD.names, row, strict=True)),
+                }
+                for change, row in compare(each, *snapshots[:number][-1:])
+            ]
+            files.append(place / f"dt={number}.parquet")
+            pq.write_table(pa.Table.from_pylist(changes, schema=schema), files[-1])
+        batches = list(Comparison().replayed(files, RECORD.names, place))
+    return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
 
 
 def compare(*snapshots):
@@ -96,6 +118,12 @@ class TestAlways:
         put_in = [record for change, record in changes if change != "removed"]
 
         assert Counter(now) == Counter(kept + put_in)
+
+    @given(st.lists(SNAPSHOTS, min_size=1, max_size=4))
+    def test_replayed(self, snapshots):
+        """The changes of several days, applied to nothing, give the last snapshot, each record as
+        often as it is there."""
+        assert Counter(snapshots[-1]) == Counter(replayed(snapshots))
 
     @given(SNAPSHOTS.flatmap(lambda each: st.tuples(st.just(each), st.permutations(each))))
     def test_equal(self, pair):

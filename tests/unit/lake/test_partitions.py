@@ -93,7 +93,7 @@ class TestDayOfTheRun:
     @pytest.mark.parametrize(
         "argument",
         [
-            "", " ", "today", "None", "{{ ds }}", "20260301", "2026-3-1", "2026-W09-7",
+            "today", "{{ ds }}", "20260301", "2026-3-1", "2026-W09-7",
             "2026-02-30", "0000-00-00", "2026-03-01T00:00:00", "2026-03-01+01:00", "２026-03-01",
             "01/03/2026", 20260301, True, noon(1),
         ],
@@ -102,6 +102,12 @@ class TestDayOfTheRun:
         """An argument that is no ISO date is an error that says what is expected."""
         with pytest.raises(ValueError, match="snapshot_date: expected a date as YYYY-MM-DD"):
             resolve_snapshot_date(argument, RUN, PARIS)
+
+    @pytest.mark.parametrize("argument", ["", " ", "None"])
+    def test_empty_template(self, argument):
+        """Of a template that gave nothing, the error says what to do instead."""
+        with pytest.raises(ValueError, match="snapshot_date: got no date .* remove it to land the"):
+            resolve_snapshot_date(argument, {}, PARIS)
 
     @pytest.mark.parametrize("run", [{}, dict.fromkeys(RUN)])
     def test_dateless(self, run):

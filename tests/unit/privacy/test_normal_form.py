@@ -55,7 +55,7 @@ class TestNormalForm:
         assert text.strip().lower() == normal_form(text)
 
     def test_duckdb(self):
-        """DuckDB computes it, by README's expression, of every letter there is."""
+        """DuckDB computes it, by the documented expression, of every letter there is."""
         query = f"SELECT {NORMAL_FORM}, sha256({NORMAL_FORM}) FROM letters"
 
         found = duckdb.from_arrow(pa.table({"address": LETTERS})).query("letters", query).fetchall()

@@ -43,6 +43,18 @@ def staged(folder, instants):
     return file
 
 
+def written(file):
+    """Split a staged list, and write all partitions; return the files by name."""
+    with split_by_day(file, PARIS, PLAIN.column) as partitions:
+        return {name: partition.write() for name, partition in partitions.items()}
+
+
+def digests(file):
+    """Split a staged list, and return the digests of the rows by name."""
+    with split_by_day(file, PARIS, PLAIN.column) as partitions:
+        return {name: partition.rows_sha256 for name, partition in partitions.items()}
+
+
 class TestLocalDays:
     @given(st.lists(st.none() | INSTANTS), st.sampled_from(ZONES))
     def test_any(self, instants, name):
@@ -104,12 +116,11 @@ class TestSplit:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parquet, "ROW_GROUP_ROWS", batch)
             patch.setattr(splitting, "ROW_GROUP_ROWS", batch)
-            files = split_by_day(file, PARIS, PLAIN.column)
+            found = {name: pq.ParquetFile(path).read() for name, path in written(file).items()}
 
         expected = {} if instants else {None: []}
         for number, at in enumerate(instants):
             expected.setdefault(at and at.astimezone(PARIS).date(), []).append(number)
-        found = {name: pq.ParquetFile(path).read() for name, path in files.items()}
         assert {partition_file(day): ids for day, ids in expected.items()} == {
             name: table["id"].to_pylist() for name, table in found.items()
         }
@@ -123,15 +134,48 @@ class TestSplit:
         name = partition_file(noon.date())
         for folder, instants in (("a", [noon, noon]), ("b", [noon, noon, None, EPOCH])):
             (tmp_path / folder).mkdir()
-            split_by_day(staged(tmp_path / folder, instants), PARIS, PLAIN.column)
+            written(staged(tmp_path / folder, instants))
 
         alone, among = (tmp_path / each / "days" / "2026-07-01.parquet" for each in "ab")
         assert alone.read_bytes() == among.read_bytes()
         assert name == partition_file(date(2026, 7, 1))
 
+    def test_same_digest(self, tmp_path):
+        """A day has the same digest whatever days there are besides it, and however it is cut."""
+        noon = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
+        lists = {"alone": [noon] * 3, "among": [*[noon] * 3, EPOCH], "cut": [noon] * 3}
+        found = {}
+        for name, instants in lists.items():
+            (tmp_path / name).mkdir()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(splitting, "ROW_GROUP_ROWS", 2 if name == "cut" else 100)
+                found[name] = digests(staged(tmp_path / name, instants))
+
+        assert found["alone"] == found["cut"]
+        assert found["alone"].items() <= found["among"].items()
+        assert 2 == len(set(found["among"].values()))
+
+    @pytest.mark.parametrize(
+        ("column", "other"),
+        [("id", 7), ("email", "other@example.com"), ("created_at", EPOCH), ("extra_fields", "{}")],
+    )
+    def test_other_digest(self, tmp_path, column, other):
+        """A day has another digest when any value of it is another one."""
+        file = staged(tmp_path, [EPOCH + timedelta(hours=1)])
+        before, table = digests(file), pq.ParquetFile(file).read()
+        (tmp_path / "days").rmdir()
+        field = table.schema.field(column)
+        changed = pa.array([other], field.type)
+        at = table.schema.get_field_index(column)
+        pq.write_table(table.set_column(at, field, changed), file)
+
+        after = digests(file)
+        assert before.keys() == after.keys()
+        assert before != after
+
     def test_columns(self, tmp_path):
         """The columns stand in the order of a snapshot's, the day in the fourth place."""
-        files = split_by_day(staged(tmp_path, [EPOCH]), PARIS, PLAIN.column)
+        files = written(staged(tmp_path, [EPOCH]))
 
         names = pq.ParquetFile(files["dt=1970-01-01/part-00000.parquet"]).schema.names
         assert ["id", "email", "created_at", "created_date", "extra_fields"] == names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import tracemalloc
@@ -164,6 +165,32 @@ def test_by_hand():
 
     assert "AIRFLOW_CONN_MAILPARTNER_DEFAULT" == name
     assert ["", 3] == [answers[0].text, answers[1].json()["nbData"]]
+
+
+def test_to_paste():
+    """What it prints can be pasted: into a shell, and the key into the form; the port is chosen."""
+    key = "l'été/+&#"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mailpartner_provider.testing", "--count", "3"]
+    command += ["--port", str(port), "--key", key]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines = [process.stdout.readline() for _ in range(2)]
+        finally:
+            process.terminate()
+    shell = subprocess.run(
+        ["sh"],
+        input=f"{lines[0]}printenv AIRFLOW_CONN_MAILPARTNER_DEFAULT\n",
+        capture_output=True,
+        text=True,
+    )
+
+    url = f"http://127.0.0.1:{port}/v1"
+    fields = {"conn_type": "mailpartner", "host": url, "password": key}
+    assert fields == json.loads(shell.stdout)
+    assert key in lines[0].replace("'\"'\"'", "'")
+    assert f"# In the connection form: Base URL {url}, API key {key}\n" == lines[1]
 
 
 def test_default_key():

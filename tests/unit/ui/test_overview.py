@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailpartner_provider.ui.overview import overview_of
+from mailpartner_provider.ui.overview import check, landing_of, overview_of
 from tests.support.receipts import CHANGES, RECEIPT
 
 
 def look(*receipts, changes=(), now="2026-11-22T12:00:00"):
     at = datetime.fromisoformat(now).replace(tzinfo=timezone.utc)
     told = {each.source_uri: each for each in changes}
-    return overview_of("/lake", "file:///lake", receipts, told, at)
+    landings = [landing_of(each, told.get(each.uri)) for each in receipts]
+    return overview_of("/lake", "file:///lake", landings, ZoneInfo("Europe/Paris"), at)
+
+
+def shrunk(before, rows, day="2026-11-22"):
+    """Return the receipt of a list that was longer before."""
+    return replace(RECEIPT, snapshot_date=day, previous_rows=before, rows=rows)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +54,79 @@ def test_nothing_landed():
     """A destination without receipts is late, and has nothing to show."""
     overview = look()
 
-    assert ("late", "Nothing landed yet", []) == overview[2:]
+    assert ("late", "Nothing landed yet", ()) == (*overview[2:4], overview.landings)
+
+
+@pytest.mark.parametrize(
+    ("before", "rows", "state"),
+    [
+        (10, 6, "shrunk"),
+        (10, 9, "landed"),
+        (10, 8, "shrunk"),
+        (0, 0, "landed"),
+        (None, 1, "landed"),
+    ],
+)
+def test_shrunk(before, rows, state):
+    """A list that lost more than a tenth is no landing like others, and the verdict says so."""
+    overview = look(shrunk(before, rows))
+
+    assert state == overview.state
+    lost = f"On 2026-11-22 the list lost {100 * (before - rows) // before if before else 0} %"
+    assert (state == "shrunk") == (f"{lost}, from {before} to {rows}" in overview.verdict)
+
+
+@pytest.mark.parametrize(("day", "state"), [("2026-11-16", "shrunk"), ("2026-11-15", "landed")])
+def test_shrunk_lately(day, state):
+    """It stays so for a week, whatever the days after it bring."""
+    assert state == look(RECEIPT, shrunk(10, 6, day)).state
+
+
+def test_late_and_shrunk():
+    """The worse state wins, and the verdict says both."""
+    overview = look(shrunk(10, 6), now="2026-11-25T12:00:00")
+
+    assert "late" == overview.state
+    assert "3 days ago. On 2026-11-22 the list lost 40 %, from 10 to 6" in overview.verdict
+
+
+def test_gaps():
+    """Days without a landing are counted after the day before them, until yesterday."""
+    days = ["2026-11-22", "2026-11-21", "2026-11-18"]
+    overview = look(
+        *(replace(RECEIPT, snapshot_date=day) for day in days), now="2026-11-25T12:00:00"
+    )
+
+    assert {date(2026, 11, 22): 2, date(2026, 11, 18): 2} == overview.gaps
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"timezone": "Mars"},
+        {"timezone": None},
+        {"observed_at": "soon"},
+        {"observed_at": 5},
+        {"previous_rows": "many"},
+        {"previous_snapshot_date": "yesterday"},
+        {"duration_seconds": "long"},
+        {"rejected": None},
+        {"uri": ["a"]},
+    ],
+)
+def test_odd(odd):
+    """A receipt that holds something else than receipts do is found out before it is shown."""
+    check(RECEIPT)
+    check(CHANGES)
+    with pytest.raises((ValueError, TypeError, LookupError, AttributeError, OSError)):
+        check(replace(RECEIPT, **odd))
+
+
+@pytest.mark.parametrize("odd", [{"added": None}, {"source_uri": None}, {"removed": "x"}])
+def test_odd_changes(odd):
+    """So is a receipt of changes."""
+    with pytest.raises((ValueError, TypeError)):
+        check(replace(CHANGES, **odd))
 
 
 def test_numbers():
@@ -71,7 +150,7 @@ def test_without_changes():
 
 
 def test_first_changes():
-    """Changes since ever are the whole list, and nobody was added on that day."""
+    """The first changes are the whole list, and nobody was added on that day."""
     (landing,) = look(RECEIPT, changes=[replace(CHANGES, previous_snapshot_date=None)]).landings
 
     assert (None, None) == (landing.added, landing.removed)

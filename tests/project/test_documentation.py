@@ -1,4 +1,4 @@
-"""README promises nothing that is not so: its code runs, its tables and its tree are the truth."""
+"""README and docs promise nothing that is not so: code runs, tables and trees are the truth."""
 
 from __future__ import annotations
 
@@ -15,38 +15,33 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from mailpartner_provider.errors import RequestRefused
 from mailpartner_provider.get_provider_info import CONN_FIELDS
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.schemas import snapshot_schema
 from tests.support.api import THREE
-from tests.support.days import today, yesterday
+from tests.support.days import days_ago, today, yesterday
+from tests.support.docs import BLOCK, PAGES, README, block, table
 from tests.support.lake import files
 from tests.support.landing import land
-from tests.support.project import PROJECT, README
+from tests.support.project import PROJECT
 from tests.support.runs import AIRFLOW
 from tests.support.spark import spark
 
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
-
-
-def block(language: str, containing: str) -> str:
-    """Find the one code block with this text in it."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    (found,) = [text for text in blocks if containing in text]
-    return found
-
-
-def table(heading: str) -> dict[str, list[str]]:
-    """Read the table under a heading: what stands in code in the first cell, and the others."""
-    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    cells = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("|")]
-    return {
-        name: [cell.strip() for cell in row[1:]]
-        for row in cells
-        for name in re.findall(r"`(\w+)`", row[0])
-    }
+CREATED = "docs/guides/created.md"
+CHANGES = "docs/guides/changes.md"
+PRIVACY = "docs/guides/privacy.md"
+READING = "docs/guides/reading.md"
+LOADING = "docs/guides/loading.md"
+TESTING = "docs/guides/testing.md"
+AIRFLOW_GUIDE = "docs/guides/airflow.md"
+CONNECTION = "docs/reference/connection.md"
+OPERATORS = "docs/reference/operators.md"
+FILES = "docs/reference/files.md"
+SPEED = "docs/explanation/speed.md"
 
 
 @pytest.fixture
@@ -73,7 +68,7 @@ def in_airflow_2(code: str) -> str:
 
 def test_tree(two_days):
     """The tree on the first screen is what two landings leave."""
-    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "one complete file")))
+    names = re.findall(r"[├└]── (\S+)", in_days_of(block("README.md", "text", "one complete file")))
 
     assert set(names) == set(two_days.files())
 
@@ -83,14 +78,16 @@ def test_tree_by_day_of_opt_out(api, tmp_path):
     api.unsubscribes = [*THREE, {"id": 1}]
     land(tmp_path, partition_by="created", max_rejected=1)
 
-    names = re.findall(r"[├└]── (\S+)", in_days_of(block("text", "_partitions.json")))
+    names = re.findall(r"[├└]── (\S+)", in_days_of(block(CREATED, "text", "_partitions.json")))
 
     assert set(names) == set(files(tmp_path))
 
 
 def test_dag(api, lake):
     """The five lines are a DAG, and its task lands the list."""
-    code = block("python", '"opt_outs"').replace("s3://aws_default@lake/unsubscribes", str(lake))
+    code = block("README.md", "python", '"opt_outs"').replace(
+        "s3://aws_default@lake/unsubscribes", str(lake)
+    )
     names: dict = {}
     if AIRFLOW < (3,):
         code = in_airflow_2(code)
@@ -105,7 +102,7 @@ def test_dag(api, lake):
 def test_changes(api, lake, tmp_path):
     """The operator of changes lands them."""
     land(lake)
-    code = block("python", "UnsubscribeChangesOperator(")
+    code = block(CHANGES, "python", "UnsubscribeChangesOperator(")
     code = code.replace("s3://aws_default@lake/unsubscribe_changes", str(tmp_path / "changes"))
     names: dict = {}
     exec(code.replace("s3://aws_default@lake/unsubscribes", str(lake)), names)
@@ -117,7 +114,7 @@ def test_changes(api, lake, tmp_path):
 def test_erase(two_days):
     """The command erases whom its input names, from each place."""
     root = two_days.folder.parent
-    command = block("shell", "erase").replace("s3://aws_default@lake/", f"{root}/")
+    command = block(PRIVACY, "shell", "erase").replace("s3://aws_default@lake/", f"{root}/")
     shutil.copytree(two_days, root / "unsubscribe_changes")
     program = [sys.executable, *command.split()[1:]]
 
@@ -129,11 +126,11 @@ def test_erase(two_days):
 
 def test_own_dags(tmp_path):
     """The test of somebody's own DAG passes."""
-    dag = block("python", '"opt_outs"')
+    dag = block("README.md", "python", '"opt_outs"')
     if AIRFLOW < (3,):
         dag = in_airflow_2(dag)
     (tmp_path / "opt_outs.py").write_text(dag)
-    (tmp_path / "test_opt_outs.py").write_text(block("python", "mailpartner_api"))
+    (tmp_path / "test_opt_outs.py").write_text(block(TESTING, "python", "mailpartner_api"))
 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -143,7 +140,7 @@ def test_own_dags(tmp_path):
 
 def test_stand_in_by_hand():
     """The stand-in starts by hand, as README starts it."""
-    line = re.search(r"^python (-m mailpartner_provider.testing .*)$", README, re.MULTILINE)[1]
+    line = re.search(r"^python (-m mailpartner_provider.testing .*)$", PAGES[TESTING], re.M)[1]
     with subprocess.Popen([sys.executable, *line.split()], stdout=subprocess.PIPE) as process:
         told = process.stdout.readline()
         process.terminate()
@@ -155,14 +152,14 @@ def test_notebook(api):
     """The notebook's two lines give a DataFrame of the list."""
     names: dict = {}
 
-    exec(block("python", "get_df"), names)
+    exec(block(AIRFLOW_GUIDE, "python", "get_df"), names)
 
     assert [row["id"] for row in THREE] == names["df"]["id"].tolist()
 
 
 def test_connection_of_environment(api, monkeypatch):
     """The connection of the environment is one that the hook can use."""
-    found = re.search(r"export (\w+)='(.*)'", block("shell", "AIRFLOW_CONN"))
+    found = re.search(r"export (\w+)='(.*)'", block("README.md", "shell", "AIRFLOW_CONN"))
     monkeypatch.setenv(found[1], found[2].replace("the API key", "some key"))
 
     session = MailPartnerHook().get_conn()
@@ -173,7 +170,7 @@ def test_connection_of_environment(api, monkeypatch):
 
 def test_connection_table():
     """Every extra field of the connection is described, and no other."""
-    described = [name for name in table("Connection") if not name.startswith("http")]
+    described = [name for name in table(CONNECTION, "field") if not name.startswith("http")]
 
     assert list(CONN_FIELDS) == described
 
@@ -182,8 +179,7 @@ def test_arguments_table():
     """Every argument is described, with its default, and no other."""
     parameters = inspect.signature(UnsubscribeToParquetOperator.__init__).parameters.values()
     ours = [each for each in parameters if each.kind is each.KEYWORD_ONLY]
-    described = table("Arguments")
-    described.pop("UnsubscribeToParquetOperator", None)
+    described = table(OPERATORS, "`UnsubscribeToParquetOperator")
 
     assert [each.name for each in ours] == list(described)
     for each in ours[1:]:
@@ -195,12 +191,10 @@ def test_arguments_table():
 
 def test_columns_and_receipt(two_days):
     """The columns stand in their order, and every member of a receipt is described."""
-    described = list(table("What lands"))
-    columns = snapshot_schema().names
     members = [field.name for field in dataclasses.fields(SnapshotReceipt)]
 
-    assert columns == described[: len(columns)]
-    assert sorted({*columns, *members}) == sorted(described)
+    assert snapshot_schema().names == list(table(FILES, "column"))
+    assert sorted(members) == sorted(table(FILES, "member"))
 
 
 def test_parquet_types(two_days):
@@ -221,7 +215,7 @@ def test_read_with_pandas(two_days):
     """pandas reads one day."""
     names: dict = {}
 
-    exec(in_days_of(block("python", "today = pd.read_parquet")), names)
+    exec(in_days_of(block(READING, "python", "today = pd.read_parquet")), names)
 
     assert [row["id"] for row in THREE] == names["today"]["id"].tolist()
 
@@ -230,7 +224,7 @@ def test_read_with_pyarrow(two_days):
     """pyarrow reads all days, with dt as a date."""
     names: dict = {}
 
-    exec(block("python", "ds.dataset"), names)
+    exec(block(READING, "python", "ds.dataset"), names)
 
     days = names["days"].column("dt").to_pylist()
     assert {yesterday(): 3, today(): 3} == {day: days.count(day) for day in set(days)}
@@ -238,15 +232,36 @@ def test_read_with_pyarrow(two_days):
 
 def test_read_with_duckdb(two_days):
     """DuckDB counts the list by day."""
-    found = duckdb.sql(block("sql", "GROUP BY")).fetchall()
+    found = duckdb.sql(block(READING, "sql", "GROUP BY")).fetchall()
 
     assert [(yesterday(), 3), (today(), 3)] == found
     assert isinstance(found[0][0], date)
 
 
+def test_alert_on_receipts(two_days):
+    """The query for an alert returns the days of the last week without a good live snapshot."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Europe/Paris'")
+        found = connection.execute(block(AIRFLOW_GUIDE, "sql", "generate_series")).fetchall()
+
+    assert [(days_ago(n),) for n in range(6, 0, -1)] == found  # yesterday's is backdated
+
+
+def test_alert(capsys):
+    """The alert prints the kind of the error, its cause and its cure."""
+    names: dict = {}
+    exec(block(AIRFLOW_GUIDE, "python", "def alert"), names)
+
+    task = SimpleNamespace(task_id="land")
+    error = RequestRefused("the API key is wrong: correct it")
+    names["alert"]({"exception": error, "task_instance": task})
+
+    assert "land: RequestRefused: the API key is wrong: correct it\n" == capsys.readouterr().out
+
+
 def test_load(capsys):
     """A run that events trigger is shown their receipts."""
-    code = block("python", "def load").replace("airflow.sdk", "tests.support.sdk")
+    code = block(LOADING, "python", "def load").replace("airflow.sdk", "tests.support.sdk")
     code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
     if AIRFLOW < (3,):
         code = code.replace("triggering_asset", "triggering_dataset")
@@ -266,7 +281,7 @@ def test_load_into_duckdb(two_days):
         every = f"read_parquet('{two_days}/dt=*/*.parquet')"
         connection.execute(f"CREATE TABLE unsubscribes AS SELECT * EXCLUDE dt FROM {every}")
         for _ in range(2):
-            (count,) = connection.execute(in_days_of(block("sql", "DELETE"))).fetchone()
+            (count,) = connection.execute(in_days_of(block(LOADING, "sql", "DELETE"))).fetchone()
             connection.commit()
         (total,) = connection.execute("SELECT count(*) FROM unsubscribes").fetchone()
 
@@ -276,7 +291,9 @@ def test_load_into_duckdb(two_days):
 @pytest.mark.engine
 def test_read_with_spark(two_days):
     """Spark counts one day, and sees neither receipts nor quarantine."""
-    code = in_days_of(block("python", "spark.read")).replace("lake/unsubscribes", str(two_days))
+    code = in_days_of(block(READING, "python", "spark.read")).replace(
+        "lake/unsubscribes", str(two_days)
+    )
 
     with spark() as session:
         assert 3 == eval(code, {"spark": session})
@@ -284,7 +301,9 @@ def test_read_with_spark(two_days):
 
 def test_figures():
     """The figures are those of the last measurement."""
-    figures = README.partition("<!-- figures -->\n")[2].partition("<!-- end of figures -->")[0]
+    figures = (
+        PAGES[SPEED].partition("<!-- figures -->\n")[2].partition("<!-- end of figures -->")[0]
+    )
     table, _, made = figures.strip().partition("\n\n")
     results = (PROJECT / "benchmarks" / "RESULTS.md").read_text()
 
@@ -293,17 +312,46 @@ def test_figures():
     assert made in results
 
 
-def test_links():
-    """Every file that README and CONTRIBUTING link to is there."""
-    links = re.findall(r"\]\(([\w./-]+)\)", README + CONTRIBUTING)
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_links(page):
+    """Every file that a page links to is there."""
+    links = re.findall(r"\]\((?!https?:)([\w./-]+)", (PROJECT / page).read_text())
 
-    assert links
-    assert [] == [link for link in links if not (PROJECT / link).exists()]
+    assert [] == [each for each in links if not (PROJECT / page).parent.joinpath(each).exists()]
 
 
 def test_commands():
-    """Every make target that README and CONTRIBUTING name is one."""
+    """Every make target that a page names is one."""
     makefile = (PROJECT / "Makefile").read_text()
+    text = "\n".join([*PAGES.values(), CONTRIBUTING])
 
-    for target in re.findall(r"(?:^|`)make ([\w-]+)", README + CONTRIBUTING, re.MULTILINE):
-        assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE)
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code(page):
+    """Every block of Python compiles, and what it imports is there; every block of SQL is SQL."""
+    for language, code in BLOCK.findall(PAGES[page]):
+        if language == "python":
+            compile(code, page, "exec")
+            for line in re.findall(r"^from mailpartner_provider\S* import .*$", code, re.MULTILINE):
+                exec(line, {})
+        elif language == "sql":
+            assert duckdb.extract_statements(code if "SELECT" in code.upper() else f"SELECT {code}")
+
+
+@pytest.mark.parametrize("command", ["mailpartner_provider erase", "mailpartner_provider.testing"])
+def test_options(command):
+    """Each option of a command is described, and no other."""
+    page = PAGES["docs/reference/commands.md"].partition(f"python -m {command}")[2]
+    described = re.findall(r"^\| `(--[\w-]+)`", page.partition("\n## ")[0], re.MULTILINE)
+    program = [sys.executable, "-m", *command.split(), "--help"]
+    shown = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+    assert sorted(described) == sorted({*re.findall(r"--[\w-]+", shown)} - {"--help"})
+
+
+def test_words():
+    """README is one screen and a half: its reference is in docs."""
+    assert len(README.split()) < 800

@@ -1,0 +1,67 @@
+"""Columns of a block in the API's own spelling, cut out at its quotation marks.
+
+``{"id":7,"email":"a@example.com","createdAt":"2015-07-20 10:19:45"}`` has ten of them, so those of
+a whole block show where its values must begin and end. What lies between the values is compared
+with this spelling, byte by byte, which proves it. Parsing the block as JSON takes twice as long.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mailpartner_provider.api.columns import Columns, is_utf8
+
+_BETWEEN = (b'"},{"id":', b',"email":"', b'","createdAt":"')
+_MARKS = b"".join(_BETWEEN).count(b'"')
+# The mark beside which each text between values begins, and the value after it; and how far off.
+_BESIDE, _DISTANCES = (0, 2, 3, 5, 6, 9), (0, 2, -1, 1, 0, 1)
+# So that the first record begins as it does after another one, and no comparison exceeds the text.
+_BEFORE, _AFTER = b'"},', b" " * max(map(len, _BETWEEN))
+
+
+def cut_columns(data: bytes) -> Columns | None:
+    """Read the columns of a block; None when it is not in the API's own spelling.
+
+    A block with a backslash or a control character is not: each text is equal to its spelling.
+    """
+    text = b"".join([_BEFORE, data, _AFTER])
+    characters = np.frombuffer(text, np.uint8)
+    if not data.endswith(b'"}') or b"\\" in data or characters.min() < ord(" "):
+        return None
+    marks = np.flatnonzero(characters == ord('"'))
+    if len(marks) % _MARKS != 1 or not is_utf8(data):
+        return None
+    begins = marks[:-1].reshape(-1, _MARKS)[:, _BESIDE] + _DISTANCES
+    for number, between in enumerate(_BETWEEN):
+        if not _is_at_each(text, begins[:, 2 * number], between):
+            return None
+    parts = _parts(text, np.append(begins, marks[-1]))
+    written_ids, emails, created = (parts.take(_numbers(at, len(parts), 6)) for at in (1, 3, 5))
+    try:
+        ids = written_ids.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    if not ids.cast(pa.string()).equals(written_ids):  # 007 is no JSON
+        return None
+    return Columns(ids, emails, created, has_unknown_fields=False)
+
+
+def _is_at_each(text: bytes, begins: NDArray[np.int64], expected: bytes) -> bool:
+    """Return whether these bytes begin at each of these places of a text."""
+    size = len(expected)
+    windows = np.ndarray(len(text) - size + 1, f"S{size}", text, strides=(1,))
+    return bool((windows[begins] == expected).all())
+
+
+def _parts(text: bytes, edges: NDArray[np.int64]) -> pa.Array:
+    """Return what lies between the edges, one part after another, without a copy."""
+    offsets = pa.py_buffer(edges.astype(np.int32))
+    return pa.Array.from_buffers(pa.string(), len(edges) - 1, [None, offsets, pa.py_buffer(text)])
+
+
+def _numbers(begin: int, end: int, step: int) -> pa.Array:
+    """Return every so manieth number; from a buffer, because ``pa.array`` would import pandas."""
+    numbers = np.arange(begin, end, step)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])

@@ -1,0 +1,8 @@
+"""Words that people read in several places."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 unsubscribe``, ``10,000 unsubscribes``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,30 @@
+"""The tutorial's two DAGs work together: the second loads what the first has landed."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from tests.support.api import THREE
+from tests.support.docs import block
+from tests.support.runs import AIRFLOW, load_all, run_by_scheduler
+
+pytestmark = [
+    pytest.mark.usefixtures("database", "api"),
+    pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 calls assets datasets"),
+]
+
+
+def test_dags(tmp_path):
+    """Airflow's scheduler runs the landing, and its asset runs the loading."""
+    code = block("docs/tutorial.md", "python", "opt_outs_load")
+    file = tmp_path / "opt_outs.py"
+    file.write_text(code.replace("/tmp/lake", str(tmp_path / "lake")))
+
+    runs = {run.dag_run.dag_id: run.states for run in run_by_scheduler(*load_all(file))}
+
+    assert {"load": "success"} == runs["opt_outs_load"]
+    assert "success" == runs["opt_outs_land"]["land"]
+    with duckdb.connect(tmp_path / "lake" / "warehouse.duckdb") as warehouse:
+        ids = [id for (id,) in warehouse.execute("FROM current_opt_outs SELECT id").fetchall()]
+    assert [row["id"] for row in THREE] == ids
