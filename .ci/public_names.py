@@ -29,11 +29,12 @@ def main() -> None:
         point.load()
 
     public = runpy.run_path(str(PROJECT / "tests" / "project" / "public_names.py"))
-    public["make_landing"]()
-    public["make_changes"]()
+    for operator in ("landing", "changes", "push", "confirmation", "deletion"):
+        public[f"make_{operator}"]()
     with public["make_stand_in"]() as api:
         os.environ["AIRFLOW_CONN_MAILPARTNER_DEFAULT"] = api.connection
         public["call"](public["make_hook"]())
+        public["change"](public["make_hook"]())
     for command in public["COMMANDS"]:
         shown = [sys.executable, "-I", "-m", command, "--help"]
         subprocess.run(shown, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command

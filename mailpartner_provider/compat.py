@@ -38,6 +38,17 @@ def airflow_version() -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
 
 
+def file_system(scheme: str, conn_id: str | None) -> Any:
+    """Open the file system of an object store anew, as the connection is now."""
+    for module in ("airflow.sdk.io", "airflow.io"):  # Airflow 3, Airflow 2
+        try:
+            opens = import_module(module).get_fs
+        except (ImportError, AttributeError):
+            continue
+        return opens(scheme, conn_id)
+    raise ImportError("this Airflow has no get_fs in any known module")
+
+
 def __getattr__(name: str) -> Any:
     """Import a name when it is asked for, so that an import of one name loads no other."""
     if name not in _MODULES:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one each time
 #: The deepest nesting that is read: far below where any version of Python gives up.
 MAX_NESTING = 200
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one each time
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -39,7 +39,12 @@ _XML_ERROR = re.compile(
 
 
 def refusal(
-    envelope: Mapping[str, Any], *, call: str, status: int = 200, mask: Callable[[str], str] = str
+    envelope: Mapping[str, Any],
+    *,
+    call: str,
+    status: int = 200,
+    mask: Callable[[str], str] = str,
+    method: str = "GET",
 ) -> MailPartnerError | None:
     """Return the error that an answer reports, or None if it reports success.
 
@@ -47,13 +52,14 @@ def refusal(
     :param call: the API call, such as ``unsubscribe/list``
     :param status: the HTTP status; a ``code`` in the body takes precedence
     :param mask: removes the API key from a text
+    :param method: the HTTP method of the call
     """
-    success, code = envelope.get("success"), _code(envelope.get("code"))
+    success, code = envelope.get("success"), read_code(envelope.get("code"))
     if status == 200 and success is True and (code == 200 or "code" not in envelope):
         return None
     kind, message = _classify(status, code, "success" in envelope)
     answered = "" if code is None else f"code {code}, "
-    text = f"{message} ({answered}HTTP {status}, GET /{call}){_api_message(envelope, mask)}"
+    text = f"{message} ({answered}HTTP {status}, {method} /{call}){_api_message(envelope, mask)}"
     return kind(text, call=call, code=code, status=status)
 
 
@@ -106,6 +112,13 @@ def declared_records(envelope: Mapping[str, Any], *, call: str) -> int | None:
     return count
 
 
+def read_code(value: Any) -> int | None:
+    """Return the code of an answer; in errors, some siblings of the API write it as text."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,6}", value) and int(value) != 200:
+        return int(value)
+    return value if type(value) is int and abs(value) < 10**6 else None
+
+
 def broken(cause: str, *, call: str = UNSUBSCRIBE_LIST) -> RequestFailed:
     """Return the error for an answer that cannot be read, without a byte of it."""
     return RequestFailed(f"the answer of {call} is broken: {cause}", call=call)
@@ -121,13 +134,6 @@ def _classify(
     if status == 200 and not has_success:
         return RequestFailed, "the answer does not say whether it succeeded"
     return RequestFailed, "the API reported a failure"
-
-
-def _code(value: Any) -> int | None:
-    """Return the code of an answer; in errors, some siblings of the API write it as text."""
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,6}", value) and int(value) != 200:
-        return int(value)
-    return value if type(value) is int and abs(value) < 10**6 else None
 
 
 def _xml_text(text: str) -> str:

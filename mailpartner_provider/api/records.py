@@ -45,7 +45,7 @@ def read_record(raw: Any, zone: ZoneInfo) -> Unsubscribe | Rejected:
     """
     if not isinstance(raw, dict):
         return Rejected("record is not an object", raw)
-    identifier = _identifier(raw.get("id"))
+    identifier = read_identifier(raw.get("id"))
     if isinstance(identifier, str):
         return Rejected(f"id {identifier}", raw)
     email = raw.get("email")
@@ -70,11 +70,7 @@ def extra_fields_of(raw: dict[str, Any]) -> str | None:
     return to_json(extra) if extra else None
 
 
-def _unknown_fields(raw: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in raw.items() if name not in FIELDS}
-
-
-def _identifier(value: Any) -> int | str:
+def read_identifier(value: Any) -> int | str:
     """Return the id as an integer, or what is wrong with it in words."""
     if value is None:
         return "is missing"
@@ -85,6 +81,10 @@ def _identifier(value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int):
         return "is not an integer"
     return value if value in _INT64 else "does not fit 64 bits"
+
+
+def _unknown_fields(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name not in FIELDS}
 
 
 def _instant(value: Any, zone: ZoneInfo) -> tuple[int | None, bool]:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from mailpartner_provider.api import additions
 from mailpartner_provider.api.credits import Credits, read_credits
-from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST, broken, refusal
+from mailpartner_provider.api.envelope import UNSUBSCRIBE_LIST
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.compat import BaseHook, mask_secret
-from mailpartner_provider.errors import (
-    BadData,
-    LandingStopped,
-    MailPartnerError,
-    RequestFailed,
-    clear_frame_locals,
-    naming_connection,
-)
+from mailpartner_provider.errors import LandingStopped, MailPartnerError, clear_frame_locals
 from mailpartner_provider.get_provider_info import CONN_TYPE, HOOK_NAME
+from mailpartner_provider.hooks.calls import Calls
 from mailpartner_provider.hooks.connection import (
     find_connection,
     key_forms,
@@ -32,7 +26,6 @@ from mailpartner_provider.hooks.connection import (
     read_renamed_from,
     read_timeouts,
 )
-from mailpartner_provider.hooks.download import Download, read_members
 from mailpartner_provider.hooks.form import connection_form_widgets, ui_field_behaviour
 from mailpartner_provider.hooks.http import Session
 from mailpartner_provider.hooks.retrying import retrying
@@ -68,7 +61,9 @@ class MailPartnerHook(BaseHook):
         super().__init__(**kwargs)
         self.mailpartner_conn_id = mailpartner_conn_id
         self._stopped = False
-        self._retry_after: float | None = None
+        self._calls = Calls(
+            mailpartner_conn_id, lambda: self._key, self.get_conn, lambda: self._stopped, self.log
+        )
 
     @property
     def base_url(self) -> str:
@@ -92,7 +87,7 @@ class MailPartnerHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Call ``GET /me``; return the account's balance, or what to correct."""
         try:
-            credits = read_credits(self._call("me"))
+            credits = read_credits(self._calls.get("me"))
         except MailPartnerError as error:
             return False, error.message  # without the id, for Airflow tests a copy
         except Exception as error:
@@ -109,7 +104,7 @@ class MailPartnerHook(BaseHook):
         :raises RequestRefused: the API refused, or the connection cannot be used
         :raises RequestFailed: four tries failed on the way
         """
-        return self.attempts()(lambda: read_credits(self._call("me")))
+        return self.attempts()(lambda: read_credits(self._calls.get("me")))
 
     def unsubscribe_batches(self, timezone: str = DEFAULT_TIMEZONE) -> Iterator[pa.RecordBatch]:
         """Stream the suppression list as record batches, in memory that does not grow with it.
@@ -157,14 +152,46 @@ class MailPartnerHook(BaseHook):
         :raises RequestRefused: the API refused, or the connection cannot be used
         :raises RequestFailed: the call failed on the way
         """
-        zone, answer = ZoneInfo(timezone), self._open(UNSUBSCRIBE_LIST)
+        zone, answer = ZoneInfo(timezone), self._calls.open(UNSUBSCRIBE_LIST)
         return UnsubscribeStream(
             answer,
             zone,
             observed_at=answer.head.observed_at,
-            content_type=self._without_key(answer.head.content_type),
-            mask=self._without_key,
+            content_type=self._calls.without_key(answer.head.content_type),
+            mask=self._calls.without_key,
             conn_id=self.mailpartner_conn_id,
+        )
+
+    def add_unsubscribe(self, email: str) -> additions.AddOutcome:
+        """Add an address to the suppression list, by ``POST /unsubscribe/add``.
+
+        After a lost answer the outcome is ``already``, because asking again is harmless.
+
+        :raises RequestRefused: the API refused, or the connection cannot be used
+        :raises RequestFailed: four tries failed on the way
+        """
+        with clear_frame_locals():
+            try:
+                return self.attempts()(self.add_once, email)
+            finally:
+                del email
+
+    def add_once(self, email: str) -> additions.AddOutcome:
+        """Add an address once; ``attempts`` retries."""
+        return additions.read_addition(self._calls.post(additions.UNSUBSCRIBE_ADD, email=email))
+
+    @clear_frame_locals()
+    def delete_unsubscribe(self, unsubscribe_id: int) -> bool:
+        """Delete a record by its id; return False when there is none, as after a lost answer.
+
+        The errors are those of ``add_unsubscribe``.
+        """
+        return self.attempts()(self.delete_once, unsubscribe_id)
+
+    def delete_once(self, unsubscribe_id: int) -> bool:
+        """Delete a record once; ``attempts`` retries."""
+        return additions.read_deletion(
+            self._calls.get_or_post(additions.UNSUBSCRIBE_DELETE, id=unsubscribe_id)
         )
 
     def email_hmac_key(self) -> bytes:
@@ -180,9 +207,13 @@ class MailPartnerHook(BaseHook):
         """Return the id that the connection had before it was renamed, as its extra says."""
         return read_renamed_from(self._connection)
 
+    def is_account(self, conn_id: str) -> bool:
+        """Return whether an id is the connection's own, or the one before it was renamed."""
+        return conn_id in (self.mailpartner_conn_id, self.renamed_from())
+
     def attempts(self) -> tenacity.Retrying:
         """Return the retry policy: up to four tries, two and a half minutes of waiting in all."""
-        return retrying(lambda: self._retry_after, self.raise_if_stopped, self.log)
+        return retrying(lambda: self._calls.retry_after, self.raise_if_stopped, self.log)
 
     def stop(self) -> None:
         """Make every call of this hook raise LandingStopped soon; safe in a signal handler."""
@@ -203,40 +234,6 @@ class MailPartnerHook(BaseHook):
         for form in key_forms(key):
             mask_secret(form)
         return key
-
-    def _open(self, call: str) -> Download:
-        session = self.get_conn()
-        self._retry_after = None
-        with naming_connection(self.mailpartner_conn_id):
-            answer = Download(lambda: session.get(call, stream=True), lambda: self._stopped)
-            self._retry_after = answer.head.retry_after
-            self.log.debug("Requested %s: HTTP %d", call, answer.head.status)
-            if answer.head.status != 200:
-                raise self._refusal(call, answer)
-        return answer
-
-    def _call(self, call: str) -> dict[str, Any]:
-        answer = self._open(call)
-        with naming_connection(self.mailpartner_conn_id):
-            members = read_members(answer, call)
-            if members is None:
-                media_type = self._without_key(answer.head.content_type) or "of no media type"
-                raise broken(f"it is {media_type}, not a JSON object", call=call)
-            if error := refusal(members, call=call, mask=self._without_key):
-                raise error
-        return members
-
-    def _refusal(self, call: str, answer: Download) -> MailPartnerError:
-        members, status = None, answer.head.status
-        with suppress(RequestFailed, BadData):
-            members = read_members(answer, call)
-        error = refusal(members or {}, call=call, status=status, mask=self._without_key)
-        return error or broken(f"HTTP {status} and success", call=call)
-
-    def _without_key(self, text: str) -> str:
-        for form in key_forms(self._key):
-            text = text.replace(form, "***")
-        return text
 
     def _batches(self, blocks: Iterator[Block]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of blocks; log how many records could not be rows at the end."""

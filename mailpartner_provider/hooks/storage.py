@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mailpartner_provider.compat import AirflowNotFoundException, BaseHook, get_fs
+from mailpartner_provider.compat import AirflowNotFoundException, BaseHook, file_system
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.hooks.connection import missing
 from mailpartner_provider.lake.azure import AzureFolder

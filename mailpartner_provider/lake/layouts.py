@@ -126,7 +126,8 @@ class CreatedList:
                     files[name] = file
                     new[name] = Declared(sha256, rows_sha256=rows_sha256)
                     continue
-            kept[name] = existing._replace(rows_sha256=rows_sha256)
+            version = commit.version(name)
+            kept[name] = Declared(existing.sha256, version, rows_sha256=rows_sha256)
         to_remove = sorted(self._files.keys() - partitions.keys())
         if files or to_remove or kept != self._index:
             write_index(commit, lambda: kept)
@@ -144,6 +145,8 @@ class CreatedList:
                     }
                 ),
             )
+        else:
+            commit.require(INDEX)
         sha256 = digest_of_all(each.sha256 for each in (kept | new).values())
         return Landed(
             uri=commit.uri("").rstrip("/"),

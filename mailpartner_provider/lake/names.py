@@ -9,9 +9,11 @@ PARTITION_KEY = "dt"
 PARTITION_PREFIX = f"{PARTITION_KEY}="
 RECEIPTS = "_receipts"
 REJECTED = "_rejected"
+PUSHES = "_pushes"
 ERASED = "_erased.jsonl"
 
 _UNDATED = "__HIVE_DEFAULT_PARTITION__"
+_PUSH_FILE = re.compile(rf"{PUSHES}/{PARTITION_KEY}=[0-9-]{{10}}\.[0-9a-f]{{16}}\.[0-9a-z.]+")
 _DAY_IN_NAME = re.compile(rf"(?:^|/){PARTITION_KEY}=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?=[./]|$)")
 
 
@@ -33,9 +35,19 @@ def rejected_file(day: date) -> str:
     return f"{REJECTED}/{_partition(day)}.jsonl"
 
 
+def push_file(day: date, batch: str, what: str) -> str:
+    """Return the name of a file of a batch: ``_pushes/dt=2026-11-22.<batch>.<what>``."""
+    return f"{PUSHES}/{_partition(day)}.{batch}.{what}"
+
+
 def is_partition_file(name: str) -> bool:
     """Return whether ``partition_file`` has returned this name."""
     return name == partition_file(day_in_name(name))
+
+
+def is_push_file(name: str) -> bool:
+    """Return whether ``push_file`` has returned this name."""
+    return _PUSH_FILE.fullmatch(name) is not None
 
 
 def day_in_name(name: str) -> date | None:

@@ -1,4 +1,4 @@
-"""Removal of old snapshots."""
+"""Removal of old snapshots, and of old journals of pushes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import receipts
 from mailpartner_provider.lake.names import (
     PARTITION_PREFIX,
+    PUSHES,
     RECEIPTS,
     REJECTED,
     day_in_name,
+    is_push_file,
     partition_file,
     receipt_file,
     rejected_file,
@@ -52,3 +54,21 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
         commit.publish(lambda: None)
     for day in old:
         log.info("Removed the snapshot of %s (keep_days=%d)", day, keep_days)
+
+
+def remove_old_pushes(destination: Destination, newest: date, keep_days: int) -> None:
+    """Remove the journals and receipts of batches that are ``keep_days`` or more before a day.
+
+    :raises Conflict: another task has just pushed one of the batches
+    :raises OSError: the destination cannot be listed, or a file cannot be removed
+    """
+    with destination.scratch() as scratch:
+        commit = Commit(destination, scratch)
+        names = filter(is_push_file, commit.list_files(PUSHES))
+        days = {name: day_in_name(name) or newest for name in names}
+        old = [name for name, day in days.items() if newest - day >= timedelta(days=keep_days)]
+        for name in sorted(old):
+            commit.remove(name)
+        commit.publish(lambda: None)
+    if old:
+        log.info("Removed %d files of pushes (keep_days=%d)", len(old), keep_days)

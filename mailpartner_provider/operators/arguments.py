@@ -89,13 +89,13 @@ def read_on_empty(on_empty: Any) -> str:
     return _one_of(ON_EMPTY, on_empty, "on_empty")
 
 
-def read_count(count: Any, argument: str) -> int:
-    """Read ``max_rejected``, which may be the text that a template gave."""
+def read_count(count: Any, argument: str, least: int = 0) -> int:
+    """Read a count, such as ``max_rejected``, which may be the text that a template gave."""
     if isinstance(count, str) and re.fullmatch("[0-9]{1,18}", count.strip()):
-        return int(count)
-    if type(count) is int and count >= 0:
+        count = int(count)
+    if type(count) is int and count >= least:
         return count
-    raise WrongArgument(f"{argument}: expected a count of 0 or more, got {count!r}")
+    raise WrongArgument(f"{argument}: expected a count of {least} or more, got {count!r}")
 
 
 def read_share(share: Any, argument: str) -> float:
@@ -118,6 +118,25 @@ def read_email_mode(email_mode: Any) -> str:
 def read_partition_by(partition_by: Any) -> str:
     """Read ``partition_by``."""
     return _one_of(LAYOUTS, partition_by, "partition_by")
+
+
+def read_switch(switch: Any, argument: str) -> bool:
+    """Read a truth value, also from the text of a rendered template."""
+    known = {"true": True, "false": False}
+    if isinstance(switch, str) and switch.strip().lower() in known:
+        return known[switch.strip().lower()]
+    if isinstance(switch, bool):
+        return switch
+    raise WrongArgument(f"{argument}: expected True or False, got {switch!r}")
+
+
+def read_run_day(context: Mapping[str, Any]) -> date:
+    """Return the day of the run in UTC; the present day outside of a run."""
+    zone = ZoneInfo("UTC")
+    try:
+        return resolve_snapshot_date(None, _dates_of_run(context), zone)[0]
+    except ValueError:
+        return current_day(zone)
 
 
 def read_keep_days(keep_days: Any, partition_by: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mailpartner_provider.compat import AirflowFailException, AirflowSkipException
 from mailpartner_provider.errors import (
@@ -18,7 +18,12 @@ from mailpartner_provider.errors import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from mailpartner_provider.lake.receipts import Receipt
+
+class AnyReceipt(Protocol):
+    """What all receipts have in common."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a flat dict of strings, numbers, booleans and nulls."""
 
 
 @contextmanager
@@ -41,7 +46,7 @@ def airflow_errors(log: logging.Logger) -> Iterator[None]:
         raise
 
 
-def attach_receipt(receipt: Receipt, outlets: Sequence[Any], context: Context) -> dict[str, Any]:
+def attach_receipt(receipt: AnyReceipt, outlets: Sequence[Any], context: Context) -> dict[str, Any]:
     """Attach a receipt to the event of every outlet asset; return it for XCom."""
     members = receipt.as_dict()
     for outlet in outlets:

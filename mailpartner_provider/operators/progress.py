@@ -1,4 +1,4 @@
-"""Progress of a long download, logged every few seconds."""
+"""Progress of a long download, or of a long push, logged every few seconds."""
 
 from __future__ import annotations
 
@@ -42,3 +42,27 @@ class ProgressLog:
         else:
             received = counted(stream.received, "record")
             self._log.info("Received %s, %d a second", received, rate)
+
+
+class PushProgress:
+    """Logs how many people were pushed, at most once in so many seconds."""
+
+    def __init__(self, log: logging.Logger, seconds: float) -> None:
+        self._log = log
+        self._seconds = seconds
+        self._began = self._last_logged = time.monotonic()
+
+    def report(self, pushed: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last_logged < self._seconds:
+            return
+        self._last_logged = now
+        each = (now - self._began) / pushed
+        self._log.info(
+            "Pushed %d of %d opt-outs (%d %%), %d a minute, %d s left",
+            pushed,
+            total,
+            100 * pushed // total,
+            60 / each,
+            (total - pushed) * each,
+        )

@@ -15,6 +15,7 @@ from mailpartner_provider.days import parse_utc
 from mailpartner_provider.lake.layouts import CREATED
 from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, SnapshotReceipt
 from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.pushes.receipt import PushReceipt
 from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def send_metrics(receipt: SnapshotReceipt, duration: timedelta) -> None:
     ``mailpartner.lag``, the seconds from the newest opt-out on the list to the answer; a timing,
     ``mailpartner.duration``.
     """
-    names = ("dag_id", "task_id", "conn_id")
-    tags = {name: tag for name in names if (tag := getattr(receipt, name))}
+    tags = _tags(receipt)
     gauges: dict[str, float] = {
         "rows": receipt.rows,
         "bytes": receipt.bytes,
@@ -64,6 +64,42 @@ def send_metrics(receipt: SnapshotReceipt, duration: timedelta) -> None:
     for name, value in gauges.items():
         Stats.gauge(f"mailpartner.{name}", value, tags=tags)
     Stats.timing("mailpartner.duration", duration, tags=tags)
+
+
+def lineage_of_push(receipt: PushReceipt, source: str | None, base_url: str) -> OperatorLineage:
+    """Return the lineage of a push: from its source and a snapshot into the API's list."""
+    from airflow.providers.common.compat.openlineage import facet
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    rows = facet.OutputStatisticsOutputDatasetFacet(rowCount=receipt.added)
+    output = facet.OutputDataset(
+        *dataset_name(f"{base_url}/{UNSUBSCRIBE_LIST}"), outputFacets={"outputStatistics": rows}
+    )
+    names = [dataset_name(receipt.snapshot_uri)]
+    if source:
+        namespace, name = dataset_name(f"file://{source}" if source.startswith("/") else source)
+        scheme, _, place = namespace.rpartition("://")
+        # The place may begin with the id of Airflow's connection.
+        names.append((f"{scheme}://{place.rpartition('@')[2]}" if scheme else namespace, name))
+    inputs = [facet.Dataset(*each) for each in names]
+    return OperatorLineage(inputs=inputs, outputs=[] if receipt.dry_run else [output])
+
+
+def send_push_metrics(receipt: PushReceipt) -> None:
+    """Send the metrics of a push, tagged as those of a landing.
+
+    Gauges ``mailpartner.push.added``, ``mailpartner.push.already`` and
+    ``mailpartner.push.invalid``; a timing, ``mailpartner.push.duration``.
+    """
+    tags = _tags(receipt)
+    for name in ("added", "already", "invalid"):
+        Stats.gauge(f"mailpartner.push.{name}", getattr(receipt, name), tags=tags)
+    Stats.timing("mailpartner.push.duration", timedelta(seconds=receipt.seconds), tags=tags)
+
+
+def _tags(receipt: SnapshotReceipt | PushReceipt) -> dict[str, str]:
+    names = ("dag_id", "task_id", "conn_id")
+    return {name: tag for name in names if (tag := getattr(receipt, name))}
 
 
 def _lineage(sources: Sequence[str], receipt: Receipt, columns: pa.Schema) -> OperatorLineage:

@@ -20,6 +20,7 @@ from mailpartner_provider.lake.history import (
     refuse_another,
 )
 from mailpartner_provider.lake.layouts import CREATED, CreatedList, Snapshot
+from mailpartner_provider.lake.names import RECEIPTS
 from mailpartner_provider.lake.parquet import is_marked_backdated
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, SnapshotReceipt
 from mailpartner_provider.snapshots.request import SnapshotRequest
@@ -61,6 +62,9 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
     # The day before is tried first, so that a daily landing of snapshots lists nothing.
     previous, newer = _first(commit, islice(earlier_days(commit, day), 1)), None
     if previous is None or request.partition_by == CREATED or day < today:
+        if request.partition_by == CREATED and day < today:  # no newer list may land until then
+            commit.list_files(RECEIPTS)
+            commit.require_files(RECEIPTS)
         days = _days_until(today, commit)
         newer = _first(commit, (found for found in days if found > day))
         previous = previous or _first(commit, (found for found in days if found < day))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 import sys
@@ -13,18 +14,20 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider.testing import answers, faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.faults import Fault
+from mailpartner_provider.testing.limits import RateLimit
 
 #: A key full of characters that URLs encode.
 DEFAULT_KEY = "stand/in+key=ü%&?#"
 _PARIS = ZoneInfo("Europe/Paris")
 _POLL_SECONDS = 0.01
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 
 
 class StandIn:
@@ -37,19 +40,32 @@ class StandIn:
             requests.get(f"{api.url}/unsubscribe/list", {"apiKey": api.key})
 
     Assign ``unsubscribes`` to replace the list; a collection that generates its records during
-    iteration is never held in memory. ``asked`` has the path of every call so far.
+    iteration is never held in memory. ``asked`` has the path of every call so far, and
+    ``limit.asked_at`` its second.
 
     :param unsubscribes: the raw records of the list
     :param key: the API key to accept
     :param port: the port to listen on; 0 for any free port
+    :param limit: refuses calls that are too many in a minute; by default none
+    :param delete_method: the method of ``unsubscribe/delete``: the vendor's text has POST, all its
+        samples have GET; None accepts both
     """
 
     def __init__(
-        self, unsubscribes: Collection[Any] = (), *, key: str = DEFAULT_KEY, port: int = 0
+        self,
+        unsubscribes: Collection[Any] = (),
+        *,
+        key: str = DEFAULT_KEY,
+        port: int = 0,
+        limit: RateLimit | None = None,
+        delete_method: Literal["GET", "POST"] | None = None,
     ) -> None:
         self.unsubscribes = unsubscribes
         self.key = key
+        self.limit = limit or RateLimit()
+        self.delete_method = delete_method
         self.asked: list[str] = []
+        self._lock = threading.Lock()
         self._scripted: deque[Answer | Fault] = deque()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
@@ -107,20 +123,28 @@ class StandIn:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, path: str, arguments: Mapping[str, Any]) -> Answer:
-        """Return the answer to a call, and record the call."""
-        self.asked.append(path)
+    def answer(self, path: str, arguments: Mapping[str, Any], method: str = "GET") -> Answer:
+        """Return the answer to a call, and record the call.
+
+        A scripted answer stands in for the call, which then has no effect. A scripted fault changes
+        the answer to a call that has had its effect.
+        """
+        with self._lock:
+            self.asked.append(path)
+            if refused := self.limit.record():
+                return refused
         try:
             step = self._scripted.popleft()
         except IndexError:
-            return self._usual(path, arguments)
-        return step if isinstance(step, Answer) else step(self._usual(path, arguments))
+            return self._usual(path, arguments, method)
+        return step if isinstance(step, Answer) else step(self._usual(path, arguments, method))
 
-    def _usual(self, path: str, arguments: Mapping[str, Any]) -> Answer:
-        answer = self._in_json(path, arguments)
+    def _usual(self, path: str, arguments: Mapping[str, Any], method: str) -> Answer:
+        with self._lock:
+            answer = self._in_json(path, arguments, method)
         return faults.xml()(answer) if arguments.get("_format") == "xml" else answer
 
-    def _in_json(self, path: str, arguments: Mapping[str, Any]) -> Answer:
+    def _in_json(self, path: str, arguments: Mapping[str, Any], method: str) -> Answer:
         if not arguments.get("apiKey"):
             return answers.refusal(1, "Clé API requise", 403)
         if arguments["apiKey"] != self.key:
@@ -129,15 +153,19 @@ class StandIn:
             return answers.account()
         if path == "/v1/unsubscribe/list":
             return answers.unsubscribe_list(self.unsubscribes)
-        if path == "/v1/unsubscribe/add":
+        if path == "/v1/unsubscribe/add" and method == "POST":
             return self._add(arguments.get("email"))
-        if path == "/v1/unsubscribe/delete":
+        if path == "/v1/unsubscribe/delete" and method == (self.delete_method or method):
             return self._delete(arguments.get("id"))
+        if path in ("/v1/unsubscribe/add", "/v1/unsubscribe/delete"):
+            return answers.refusal(405, "Method Not Allowed", 405)
         return answers.refusal(404, "Not found", 404)
 
     def _add(self, email: Any) -> Answer:
         if not email:
             return answers.refusal(2, "Mail requis")
+        if not isinstance(email, str) or not _ADDRESS.fullmatch(email):
+            return answers.refusal(9, "Mail invalide")
         if any(each["email"] == email for each in self.unsubscribes):
             return answers.refusal(3, "Mail déjà dans la liste")
         return answers.done(stopId=self.add(email)["id"])
@@ -165,6 +193,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms on a connection that is kept
     server: _Server
 
     def do_GET(self) -> None:
@@ -185,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, arguments: dict[str, Any]) -> None:
         parts = urlsplit(self.path)
         arguments = {**dict(parse_qsl(parts.query)), **arguments}
-        self._send(self.server.stand_in.answer(parts.path, arguments))
+        self._send(self.server.stand_in.answer(parts.path, arguments, self.command))
 
     def _send(self, answer: Answer) -> None:
         time.sleep(answer.delay)

@@ -36,6 +36,7 @@ def test_all_of_them():
         "mailpartner_load_redshift",
         "mailpartner_load_snowflake",
         "mailpartner_many_accounts",
+        "mailpartner_push_postgres",
     ] == [dag.dag_id for dag in dags]
     assert all(dag.doc_md for dag in dags)
 

@@ -284,9 +284,18 @@ class TestEnd:
         assert (2, 8) == (run.tasks["land"].try_number, len(api.asked))
         assert not lake.exists()
 
-    @pytest.mark.parametrize("argument", [{"on_empty": "sigh"}, {"destination": "lake"}])
+    @pytest.mark.parametrize(
+        "argument",
+        [
+            {"max_shrink": "{{ 'half' }}"},
+            {"destination": "{{ 'lake' }}"},
+            {"destination": "s3://nowhere@lake/unsubscribes"},
+            {"mailpartner_conn_id": "nowhere"},
+        ],
+    )
     def test_wrong_argument(self, api, lake, argument):
-        """A wrong argument fails at once too, before anything is asked."""
+        """A wrong argument that a template gave, or a connection that does not exist, fails at once
+        too, before anything is asked."""
         arguments = {"destination": lake, **self.once_more, **argument}
 
         run = run_by_hand(dag_of(landing(**arguments)), then())

@@ -21,6 +21,7 @@ from tests.support.dags import dag_of
 from tests.support.days import noon, today, yesterday
 from tests.support.docs import PAGES
 from tests.support.landing import land, operator
+from tests.support.pushing import opt_outs, pushing
 from tests.support.runs import run_by_hand
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -90,6 +91,41 @@ class TestLineage:
         assert 1 == output["outputFacets"]["outputStatistics"]["rowCount"]
         assert described(changes_schema(SNAPSHOT)) == columns(event)
 
+    def test_push(self, api, lake, tmp_path):
+        """A push goes from its source and a snapshot into the API's list."""
+        given = opt_outs(tmp_path / "given", ["zoe@example.com"])
+
+        event = told("push", operator(lake), pushing(lake, given))
+
+        assert [str(lake.partition()), str(given)] == [each["name"] for each in event["inputs"]]
+        (output,) = event["outputs"]
+        assert (api.url.removesuffix("/v1"), "v1/unsubscribe/list") == (
+            output["namespace"],
+            output["name"],
+        )
+        assert 1 == output["outputFacets"]["outputStatistics"]["rowCount"]
+
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            ("s3://aws_default@lake/given", ("s3://lake", "given")),
+            ("file:///given", ("file", "/given")),
+            ("/given", ("file", "/given")),
+        ],
+    )
+    def test_source(self, api, lake, tmp_path, source, expected):
+        """The source of a push is named without the id of its connection; a dry run has no
+        output."""
+        land(lake)
+        task = pushing(lake, opt_outs(tmp_path / "given", []), dry_run=True)
+        task.execute({})
+        task.source = source
+
+        lineage = task.get_openlineage_facets_on_complete(None)
+
+        assert expected == (lineage.inputs[1].namespace, lineage.inputs[1].name)
+        assert [] == lineage.outputs
+
     def test_nothing(self, api, lake):
         """A task that landed nothing sends no lineage."""
         api.unsubscribes = []
@@ -121,6 +157,15 @@ start_metrics()
 print(land(sys.argv[1])["bytes"])
 """
 
+PUSH = """
+import sys
+from tests.support.runs import start_metrics
+from tests.support.pushing import push
+
+start_metrics()
+push({lake!r}, sys.argv[1])
+"""
+
 
 class TestMetrics:
     @pytest.fixture
@@ -131,28 +176,51 @@ class TestMetrics:
             listener.settimeout(PATIENCE_SECONDS)
             yield listener
 
-    def test_landing(self, api, lake, statsd):
-        """A landing sends its rows, bytes, rejected records, lag and duration, tagged."""
+    @staticmethod
+    def sent(statsd, script: str, place: str, count: int) -> tuple[str, dict]:
+        """Run a script that sends so many metrics; return what it prints, and the metrics."""
         environment = {
             **os.environ,
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_PORT": str(statsd.getsockname()[1]),
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # it has a way to write tags
         }
-        command = [sys.executable, "-c", LAND, str(lake)]
+        command = [sys.executable, "-c", script, place]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
 
         found = {}
-        while len(found) < 5:
+        while len(found) < count:
             name, _, value = statsd.recv(4096).decode().partition(":")
             if name.startswith("airflow.mailpartner."):
                 name, *tags = name.split(",")
                 found[name.removeprefix("airflow.mailpartner.")] = (value, set(tags))
+        return done.stdout, found
+
+    def test_landing(self, api, lake, statsd):
+        """A landing sends its rows, bytes, rejected records, lag and duration, tagged."""
+        printed, found = self.sent(statsd, LAND, str(lake), 5)
+
         tags = {"task_id=land", "conn_id=mailpartner_default"}
         assert {"rows", "bytes", "rejected", "lag", "duration"} == found.keys()
         assert ("3|g", tags) == found["rows"]
-        assert (f"{done.stdout.split()[-1]}|g", tags) == found["bytes"]
+        assert (f"{printed.split()[-1]}|g", tags) == found["bytes"]
         assert ("0|g", tags) == found["rejected"]
         assert float(found["lag"][0].removesuffix("|g")) > 365 * 86_400
         assert found["duration"][0].endswith("|ms")
         assert all(f"`mailpartner.{name}`" in PAGES["docs/guides/airflow.md"] for name in found)
+
+    def test_push(self, api, lake, statsd, tmp_path):
+        """A push sends how many people were added, there already, or invalid, and its duration."""
+        land(lake)
+        opt_outs(tmp_path / "given", ["zoe@example.com", "x@y.fr", "no address"])
+
+        _, found = self.sent(statsd, PUSH.format(lake=str(lake)), str(tmp_path / "given"), 4)
+
+        tags = {"dag_id=dag", "task_id=push", "conn_id=mailpartner_default"}
+        duration = found.pop("push.duration")
+        assert duration[0].endswith("|ms")
+        assert {
+            "push.added": ("2|g", tags),
+            "push.already": ("0|g", tags),
+            "push.invalid": ("1|g", tags),
+        } == found

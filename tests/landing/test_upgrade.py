@@ -400,7 +400,7 @@ class TestPage:
         assert sorted(receipts(place), reverse=True) == days
         for day, stored in receipts(place).items():
             row = texts.index(day, texts.index("Rejected"))
-            assert ["live", f"{day} 12:00", str(stored["rows"])] == texts[row + 1 : row + 4]
+            assert ["live", f"{day} 12:00 CET", str(stored["rows"])] == texts[row + 1 : row + 4]
             assert str(stored["rejected"]) == texts[row + 7]
 
     @with_folder("changes")

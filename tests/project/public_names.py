@@ -7,6 +7,7 @@ checks the types. ``test_public_names.py`` beside it runs these functions on thi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -30,7 +31,10 @@ from mailpartner_provider.errors import (
 )
 from mailpartner_provider.get_provider_info import get_provider_info
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+from mailpartner_provider.operators.confirm_pushes import ConfirmPushesOperator
+from mailpartner_provider.operators.delete_unsubscribes import DeleteUnsubscribesOperator
 from mailpartner_provider.operators.links import LandedPartitionLink
+from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing.answers import (
@@ -64,6 +68,7 @@ from mailpartner_provider.testing.faults import (
     truncated,
     xml,
 )
+from mailpartner_provider.testing.limits import RateLimit
 from mailpartner_provider.testing.lists import MadeUpList, make_unsubscribes
 from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
 
@@ -117,6 +122,14 @@ def call(hook: MailPartnerHook) -> tuple[int, int]:
     return sum(batch.num_rows for batch in batches), len(frame)
 
 
+def change(hook: MailPartnerHook) -> tuple[str, bool]:
+    """Add an address to the list, and delete it again; return both outcomes."""
+    outcome = hook.add_unsubscribe("zoe@example.com")
+    assert_type(outcome.id, int | None)
+    assert outcome.id is not None
+    return outcome.status, assert_type(hook.delete_unsubscribe(outcome.id), bool)
+
+
 def make_hook() -> MailPartnerHook:
     """Make a hook with all its arguments."""
     return MailPartnerHook(mailpartner_conn_id="mailpartner_default")
@@ -168,8 +181,77 @@ def make_changes() -> UnsubscribeChangesOperator:
     return operator
 
 
+def make_push() -> PushUnsubscribesOperator:
+    """Make the operator that pushes opt-outs, with all its arguments."""
+    operator = PushUnsubscribesOperator(
+        task_id="push_unsubscribes",
+        snapshot="s3://aws_default@lake/mailpartner/unsubscribes",
+        destination="s3://aws_default@lake/mailpartner/unsubscribes",
+        source=None,
+        sql="SELECT email FROM opt_outs",
+        sql_conn_id="postgres_default",
+        column="email",
+        mailpartner_conn_id="mailpartner_default",
+        per_minute=1000,
+        max_added=10_000,
+        dry_run=False,
+        keep_days=400,
+    )
+    assert_type(operator.snapshot, str)
+    assert_type(operator.destination, str)
+    assert_type(operator.source, str | None)
+    assert_type(operator.sql, str | None)
+    assert_type(operator.sql_conn_id, str | None)
+    assert_type(operator.column, str)
+    assert_type(operator.mailpartner_conn_id, str)
+    assert_type(operator.per_minute, int)
+    assert_type(operator.max_added, int)
+    assert_type(operator.dry_run, bool)
+    assert_type(operator.keep_days, int | None)
+    return operator
+
+
+def make_confirmation() -> ConfirmPushesOperator:
+    """Make the operator that confirms pushes, with all its arguments."""
+    operator = ConfirmPushesOperator(
+        task_id="confirm_pushes",
+        snapshot="s3://aws_default@lake/mailpartner/unsubscribes",
+        destination="s3://aws_default@lake/mailpartner/unsubscribes",
+        mailpartner_conn_id="mailpartner_default",
+        max_missing=0,
+    )
+    assert_type(operator.snapshot, str)
+    assert_type(operator.destination, str)
+    assert_type(operator.mailpartner_conn_id, str)
+    assert_type(operator.max_missing, int)
+    return operator
+
+
+def make_deletion() -> DeleteUnsubscribesOperator:
+    """Make the operator that deletes records, with all its arguments."""
+    operator = DeleteUnsubscribesOperator(
+        task_id="delete_unsubscribes",
+        ids="s3://aws_default@lake/mailpartner/opted_in_again.txt",
+        dry_run=True,
+        max_deleted=100,
+        mailpartner_conn_id="mailpartner_default",
+        per_minute=1000,
+    )
+    assert_type(operator.ids, str)
+    assert_type(operator.dry_run, bool)
+    assert_type(operator.max_deleted, int)
+    assert_type(operator.mailpartner_conn_id, str)
+    assert_type(operator.per_minute, int)
+    return operator
+
+
 def execute(
-    operator: UnsubscribeToParquetOperator | UnsubscribeChangesOperator, context: Context
+    operator: UnsubscribeToParquetOperator
+    | UnsubscribeChangesOperator
+    | PushUnsubscribesOperator
+    | ConfirmPushesOperator
+    | DeleteUnsubscribesOperator,
+    context: Context,
 ) -> dict[str, Any]:
     """Execute an operator; return its receipt."""
     return assert_type(operator.execute(context), dict[str, Any])
@@ -223,7 +305,9 @@ def make_faults() -> list[Fault]:
 def make_stand_in() -> StandIn:
     """Make a stand-in for the API, with a made-up list that is then changed."""
     people = MadeUpList(count=3, first=_FIRST, last=_LAST, seed=19)
-    api = StandIn(people, key=DEFAULT_KEY, port=0)
+    limit = RateLimit(per_minute=2000, clock=time.monotonic)
+    assert_type(limit.asked_at, list[float])
+    api = StandIn(people, key=DEFAULT_KEY, port=0, limit=limit, delete_method="GET")
     record = assert_type(
         api.add("anne@example.com", created_at="2026-11-01 12:00:00"), dict[str, Any]
     )

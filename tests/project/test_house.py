@@ -45,7 +45,8 @@ ROOMS = {
     "hooks": {"api", "lake"},
     "snapshots": {"api", "lake", "privacy"},
     "changes": {"lake", "privacy"},
-    "operators": {"api", "lake", "privacy", "hooks", "snapshots", "changes"},
+    "pushes": {"api", "lake", "privacy"},
+    "operators": {"api", "lake", "privacy", "hooks", "snapshots", "changes", "pushes"},
     "ui": {"lake", "hooks", "operators.links"},
     "__main__": {"hooks", "lake", "privacy"},
 }
@@ -60,6 +61,7 @@ THIRD_PARTIES = {
     "pandas": {"hooks"},
     "pyarrow": {
         *("schemas", "api", "lake", "privacy", "hooks", "snapshots", "changes"),
+        "pushes.listed",
         "operators.telemetry",
     },
     "duckdb": {"changes.diff"},
@@ -103,6 +105,9 @@ STANDARD_LIBRARY = {
 LIGHT = {
     "operators.unsubscribe_to_parquet": "BaseOperator, AirflowFailException",
     "operators.unsubscribe_changes": "BaseOperator, AirflowFailException",
+    "operators.confirm_pushes": "BaseOperator, AirflowFailException",
+    "operators.delete_unsubscribes": "BaseOperator, AirflowFailException",
+    "operators.push_unsubscribes": "BaseOperator, AirflowFailException",
     "operators.links": "BaseOperatorLink, XCom, conf",
     "ui.plugin": "AirflowPlugin, BaseOperatorLink, XCom, conf",
 }
@@ -263,6 +268,7 @@ def test_light_dag(module, operator, arguments):
     """A DAG file that makes an operator, and so checks its arguments, loads nothing heavy."""
     run(f"""
 import sys
+from tests.support.sdk import DAG
 from mailpartner_provider.compat import BaseHook, BaseOperator, AirflowFailException
 before = set(sys.modules)
 from {ROOT}.operators.{module} import {operator}

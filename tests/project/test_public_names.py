@@ -20,7 +20,10 @@ PACKAGE = Path(mailpartner_provider.__file__).parent
 CLASSES = (
     "errors",
     "hooks.mailpartner",
+    "operators.confirm_pushes",
+    "operators.delete_unsubscribes",
     "operators.links",
+    "operators.push_unsubscribes",
     "operators.unsubscribe_changes",
     "operators.unsubscribe_to_parquet",
 )
@@ -28,6 +31,7 @@ CLASSES = (
 EVERYTHING = (
     "testing.answers",
     "testing.faults",
+    "testing.limits",
     "testing.lists",
     "testing.plugin",
     "testing.server",
@@ -102,7 +106,16 @@ def test_help(command):
     assert f"python -m {command} " in shown
 
 
-@pytest.mark.parametrize("make", [public_names.make_landing, public_names.make_changes])
+@pytest.mark.parametrize(
+    "make",
+    [
+        public_names.make_landing,
+        public_names.make_changes,
+        public_names.make_push,
+        public_names.make_confirmation,
+        public_names.make_deletion,
+    ],
+)
 def test_operators(make):
     """An operator takes each of its public arguments."""
     assert make()
@@ -114,6 +127,7 @@ def test_hook(monkeypatch):
         monkeypatch.setenv("AIRFLOW_CONN_MAILPARTNER_DEFAULT", api.connection)
 
         assert (3, 3) == public_names.call(public_names.make_hook())
+        assert ("added", True) == public_names.change(public_names.make_hook())
 
 
 def test_errors():

@@ -16,5 +16,6 @@ FORKS.set_forkserver_preload(
         "tests.support.created",
         "tests.support.erasing",
         "tests.support.processes",
+        "tests.support.pushing",
     ]
 )

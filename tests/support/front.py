@@ -137,3 +137,19 @@ class _Quiet(WSGIRequestHandler):
 
     def log(self, *args: Any, **kwargs: Any) -> None:
         """Log nothing."""
+
+
+def killing(process, moment):
+    """Kill the process that asks, at a moment: before request 1, after it, before request 2, ..."""
+    moments = count(1)
+
+    def fault(request):
+        if next(moments) == moment:
+            process.kill()
+            raise ConnectionError
+        answer = request.answer()
+        if next(moments) == moment:
+            process.kill()
+        return answer
+
+    return fault

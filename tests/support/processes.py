@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from itertools import count
 from multiprocessing.connection import Connection
@@ -19,7 +19,7 @@ import time_machine
 
 from tests.support.days import today
 from tests.support.forks import FORKS
-from tests.support.landing import operator
+from tests.support.landing import land
 from tests.support.waiting import PATIENCE_SECONDS
 
 _STEPS = {
@@ -64,27 +64,48 @@ class Process:
         return self._process.exitcode
 
 
-@contextmanager
 def landing(
     destination: str,
     *,
     stand_at: int = 0,
     prepare: Callable[[], object] = int,
     **arguments: Any,
-) -> Iterator[Process]:
+) -> AbstractContextManager[Process]:
     """Land in another process, which stands still before one of its steps.
 
     :param stand_at: the number of that step, from 1; 0 for none
     :param prepare: what the process does first
     """
     arguments.setdefault("snapshot_date", str(today()))
+    return working(land, destination, stand_at=stand_at, prepare=prepare, **arguments)
+
+
+@contextmanager
+def working(
+    work: Callable[..., object],
+    destination: str,
+    *,
+    stand_at: int = 0,
+    prepare: Callable[[], object] = int,
+    **arguments: Any,
+) -> Iterator[Process]:
+    """Do other work with a destination in the same way."""
     ours, theirs = FORKS.Pipe()
     settings = {
         name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW", "GCSFS"))
     }
     process = FORKS.Process(
-        target=_land,
-        args=(destination, arguments, settings, tempfile.gettempdir(), prepare, stand_at, theirs),
+        target=_work,
+        args=(
+            work,
+            destination,
+            arguments,
+            settings,
+            tempfile.gettempdir(),
+            prepare,
+            stand_at,
+            theirs,
+        ),
     )
     process.start()
     theirs.close()
@@ -118,7 +139,8 @@ def start_forks() -> None:
     process.join()
 
 
-def _land(
+def _work(
+    work: Callable[..., object],
     destination: str,
     arguments: dict[str, Any],
     settings: dict[str, str],
@@ -130,10 +152,9 @@ def _land(
     os.environ.update(settings)
     tempfile.tempdir = temporary
     prepare()
-    task = operator(destination, **arguments)
     if stand_at:
         _stand_at(stand_at, (temporary, destination), pipe)
-    task.execute({})
+    work(destination, **arguments)
 
 
 def _stand_at(number: int, places: tuple[str, ...], pipe: Connection) -> None:

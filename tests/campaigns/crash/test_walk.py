@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from tests.support.days import yesterday
-from tests.support.front import Request
+from tests.support.front import Request, killing
 from tests.support.lake import partition_name, receipt_name
 from tests.support.landing import land
 from tests.support.processes import landing, write_at_most
@@ -85,22 +85,6 @@ class TestBackfill:
         assert "backdated" == receipt["status"]
         assert receipt == store.receipt(yesterday())
         assert {partition_name(yesterday()), receipt_name(yesterday())} == store.files().keys()
-
-
-def killing(process, moment):
-    """Kill the process that asks, at a moment: before request 1, after it, before request 2, ..."""
-    moments = count(1)
-
-    def fault(request):
-        if next(moments) == moment:
-            process.kill()
-            raise ConnectionError
-        answer = request.answer()
-        if next(moments) == moment:
-            process.kill()
-        return answer
-
-    return fault
 
 
 def test_writes(walk, store_stride):

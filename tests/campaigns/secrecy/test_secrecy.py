@@ -10,8 +10,9 @@ import resource
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -20,6 +21,8 @@ import tenacity
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from mailpartner_provider.hooks import download, retrying
+from mailpartner_provider.operators.delete_unsubscribes import DeleteUnsubscribesOperator
+from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
@@ -33,8 +36,9 @@ from tests.support.dags import dag_of
 from tests.support.days import days_ago, midnight, noon, today
 from tests.support.front import Fault, Request, refusing
 from tests.support.lake import files, partition_name
+from tests.support.pushing import AT_ONCE, opt_outs
 from tests.support.runs import failures_heard, run_by_hand, run_by_scheduler
-from tests.support.sdk import Asset
+from tests.support.sdk import Asset, BaseOperator
 from tests.support.wire import Wire
 
 MARK = "zq7mark"  # as long as "example", so that lengths that were declared stay right
@@ -58,6 +62,7 @@ class Failure:
     :param sent: an answer as it goes over the wire
     :param bucket: what becomes of a request to the bucket
     :param by: the operator
+    :param steps: in the place of ``answer``, the answers to one call after the other
     """
 
     answer: Any = None
@@ -65,7 +70,8 @@ class Failure:
     fields: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     bucket: Fault = Request.answer
-    by: type[UnsubscribeToParquetOperator] = UnsubscribeToParquetOperator
+    by: Callable[..., BaseOperator] = UnsubscribeToParquetOperator
+    steps: list[Any] = field(default_factory=list)
 
 
 def marked(answer: Answer) -> Answer:
@@ -98,6 +104,78 @@ class Killed(UnsubscribeToParquetOperator):
         threading.Timer(0.3, self.on_kill).start()
         return super().execute(context)
 
+
+NO_ADDRESS = f"no address, {MARK}"
+
+
+class Pushes(PushUnsubscribesOperator):
+    """Lands the list, and pushes two addresses that are not on it, one of which is none."""
+
+    def __init__(self, *, destination: str, snapshot_date: str, **arguments: Any) -> None:
+        given = Path(destination).with_name("given.parquet")
+        opt_outs(given, [NO_ADDRESS, f"Zoe@{MARK}.com"])
+        arguments = {"source": str(given), "snapshot": destination, **arguments}
+        super().__init__(destination=destination, per_minute=AT_ONCE, **arguments)
+        self.landing = UnsubscribeToParquetOperator(
+            task_id="before", destination=destination, snapshot_date=snapshot_date
+        )
+
+    def execute(self, context: Any) -> Any:
+        self.landing.execute(context)
+        return super().execute(context)
+
+
+class Deletes(DeleteUnsubscribesOperator):
+    """Deletes a record."""
+
+    def __init__(self, *, destination: str, snapshot_date: str, **arguments: Any) -> None:
+        ids = Path(destination).with_name("ids.txt")
+        ids.parent.mkdir(parents=True, exist_ok=True)
+        ids.write_text(arguments.pop("lines", "7"))
+        super().__init__(ids=str(ids), dry_run=False, per_minute=AT_ONCE, **arguments)
+
+
+#: What an API answers to an addition or a deletion, and how its answer gets lost.
+SHORT_ANSWERS = {
+    "good": None,
+    "refused": faults.refusing(10, CITED),
+    "failed": faults.refusing(7, CITED, status=200),
+    "failed, with the address as it was given": at_once(
+        {"success": False, "code": 7, "message": f"{NO_ADDRESS} ({quote_plus(NO_ADDRESS)})"}
+    ),
+    "invalid": faults.refusing(9, CITED, status=400),
+    "not JSON": at_once(CITED.encode()),
+    "an address for a code": at_once({"success": False, "code": CITED}),
+    "an address for an id": at_once({"success": True, "code": 200, "stopId": CITED}),
+    "a kind": at_once(b"x", **{"Content-Type": CITED}),
+    "a redirect": faults.redirecting(f"/v1/{ADDRESS}?apiKey={QUOTED_KEY}"),
+    "a redirect elsewhere": faults.redirecting(f"http://{ADDRESS}/?apiKey={QUOTED_KEY}", 307),
+    "reset": faults.reset(0),
+    "truncated": faults.truncated(0.5),
+    "html": faults.html(),
+    "503": faults.failing(503),
+    "429": faults.failing(429),
+    "late": faults.late(9),
+}
+SENDERS = {
+    "addition": Failure(by=Pushes, fields={"extra": {"read_timeout": 1}}),
+    "deletion": Failure(by=Deletes, fields={"extra": {"read_timeout": 1}}),
+}
+#: What goes wrong with a push otherwise.
+SENDING = {
+    "too many": Failure(by=Pushes, arguments={"max_added": 1}),
+    "no such column": Failure(by=Pushes, arguments={"column": "mail"}),
+    "no such file": Failure(by=Pushes, arguments={"source": "/nowhere"}),
+    "no such connection": Failure(
+        by=Pushes, arguments={"source": None, "sql": "SELECT 1", "sql_conn_id": "nowhere"}
+    ),
+    "a wrong query": Failure(
+        by=Pushes,
+        arguments={"source": None, "sql": "SELECT json(x) FROM (SELECT 'a' AS x)",
+                   "sql_conn_id": "crm"},
+    ),
+    "no id": Failure(by=Deletes, arguments={"lines": ADDRESS}),
+}  # fmt: skip
 
 S3 = {"destination": "s3://aws_default@lake/x"}
 FAILURES = {
@@ -201,6 +279,13 @@ FAILURES = {
 LANDED = {
     "a landing", "a quarantine", "slow", "in pieces", "gzipped", "S3", "broken headers", "a length",
 }  # fmt: skip
+
+
+def unchanged(usual: Answer) -> Answer:
+    """Change nothing."""
+    return usual
+
+
 SEARCHED: Counter[str] = Counter()
 
 
@@ -259,7 +344,7 @@ def search(database, api, bucket, lake, log, monkeypatch):
             outlets=[Asset("lake://secrecy")],
             **{"destination": str(lake), "snapshot_date": str(today()), **failure.arguments},
         )
-        api.script(*[failure.answer] * 4 if failure.answer else [])
+        api.script(*failure.steps, *[failure.answer] * 4 if failure.answer else [])
         bucket.fault = failure.bucket
         with Wire(failure.sent) as odd:
             port = api.url.split(":")[2].partition("/")[0]
@@ -273,7 +358,9 @@ def search(database, api, bucket, lake, log, monkeypatch):
             "errors": "".join(errors).encode(),
             "log": log().encode(),
             "names": "".join(left).encode(),
-            "receipts": b"".join(left[name] for name in left if "_receipts/" in name),
+            "receipts": b"".join(
+                left[name] for name in left if "_receipts/" in name or "_pushes/" in name
+            ),
         }
         SEARCHED.update(failures=1, places=len(places), bytes=sum(map(len, places.values())))
         assert [] == found([api.key, SECRET], places)
@@ -289,6 +376,27 @@ def test_failure(search, what):
     landed = search(FAILURES[what]) == "success"
 
     assert landed == (what in LANDED)
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+@pytest.mark.parametrize("what", SHORT_ANSWERS)
+def test_sent(api, search, what, sender):
+    """Neither the key nor an address is to be seen when one is sent, whatever the answer is."""
+    answer = SHORT_ANSWERS[what]
+    first = [unchanged] if sender == "addition" else []
+    steps = [*first, *[answer] * 8] if answer else []
+
+    search(replace(SENDERS[sender], steps=steps))
+
+    assert any("unsubscribe/add" in each or "unsubscribe/delete" in each for each in api.asked)
+
+
+@pytest.mark.parametrize("what", SENDING)
+def test_not_sent(api, search, monkeypatch, what):
+    """Neither the key nor an address is to be seen when a push does not come about."""
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", json.dumps({"conn_type": "sqlite", "host": ":memory:"}))
+
+    assert "failed" == search(SENDING[what])
 
 
 @pytest.mark.parametrize("what", ANSWERS)

@@ -12,6 +12,7 @@ from datetime import datetime
 import pytest
 import requests
 
+from mailpartner_provider.testing.limits import RateLimit
 from mailpartner_provider.testing.lists import MadeUpList
 from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
 from tests.support.api import THREE
@@ -117,13 +118,40 @@ class TestChanges:
         [
             ("add", {}, 2),
             ("add", {"email": "xxx@www.com"}, 3),
+            ("add", {"email": "no address"}, 9),
+            ("add", {"email": "a@b"}, 9),
+            ("add", {"email": 19}, 9),
             ("delete", {}, 3),
             ("delete", {"id": 4}, 4),
         ],
     )
     def test_refused(self, api, call, arguments, code):
         """What cannot be done is refused with the documented code, and nothing changes."""
-        assert code == ask(api, f"unsubscribe/{call}", **arguments).json()["code"]
+        answer = requests.post(
+            f"{api.url}/unsubscribe/{call}", json={"apiKey": api.key, **arguments}
+        )
+
+        assert code == answer.json()["code"]
+        assert 1 == len(api.unsubscribes)
+
+    @pytest.mark.parametrize(
+        ("documented", "good"),
+        [("GET", {"GET"}), ("POST", {"POST"}), (None, {"GET", "POST"})],
+    )
+    def test_method_of_delete(self, api, documented, good):
+        """The documentation contradicts itself about the method of a deletion: either is a switch,
+        and the other one is refused, without an effect."""
+        api.delete_method = documented
+
+        for method in ("GET", "POST"):
+            arguments = {"apiKey": api.key, "id": 4}
+            sent = {"json": arguments} if method == "POST" else {"params": arguments}
+            answer = requests.request(method, f"{api.url}/unsubscribe/delete", **sent)
+            assert (400 if method in good else 405) == answer.status_code
+
+    def test_add_is_a_post(self, api):
+        """An addition by GET is refused."""
+        assert 405 == ask(api, "unsubscribe/add", email="zoe@example.com").status_code
         assert 1 == len(api.unsubscribes)
 
     def test_malformed(self, api):
@@ -131,6 +159,20 @@ class TestChanges:
         answer = requests.post(f"{api.url}/unsubscribe/add", data=b"{", timeout=PATIENCE_SECONDS)
 
         assert 90 == answer.json()["code"]
+
+
+def test_rate_limit():
+    """Of any sliding minute, so many calls are answered; the others are refused, without an effect,
+    and hear how long to wait. Once they do, they are answered."""
+    now = [100.0]
+    with StandIn(THREE, limit=RateLimit(2, clock=lambda: now[0])) as api:
+        statuses = []
+        for now[0] in (100.0, 110.5, 120.0, 160.0, 165.0):
+            answer = ask(api, "me")
+            statuses.append((answer.status_code, answer.headers.get("Retry-After")))
+
+    assert [(200, None), (200, None), (429, "40"), (200, None), (429, "6")] == statuses
+    assert [100.0, 110.5, 120.0, 160.0, 165.0] == api.limit.asked_at
 
 
 def test_any_size():

@@ -1,0 +1,95 @@
+"""The operator that looks up whoever was pushed in the list that was landed next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mailpartner_provider.compat import BaseOperator
+from mailpartner_provider.errors import clear_frame_locals
+from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+    from mailpartner_provider.pushes.confirmation import ConfirmationReceipt
+
+
+class ConfirmPushesOperator(BaseOperator):
+    """Prove by the newest live snapshot that everybody who was pushed is on the list.
+
+    Looks up the people of every batch of ``PushUnsubscribesOperator`` that ended before the
+    snapshot was taken, and was not confirmed yet.
+
+    :param snapshot: the ``destination`` of the landings (templated)
+    :param destination: the ``destination`` of the pushes (templated)
+    :param mailpartner_conn_id: the connection of both (templated)
+    :param max_missing: fail when more people than this are missing on the list (templated)
+    :return: the receipt, a flat dict of counts and days; never an address or a hash
+    :raises AirflowFailException: an argument or the connection is wrong: Airflow does not retry
+    :raises BadData: there is no live snapshot, or more people than ``max_missing`` are missing
+    :raises OSError: snapshot or journals cannot be read, or the destination cannot be written
+    """
+
+    template_fields: Sequence[str] = (
+        "snapshot",
+        "destination",
+        "mailpartner_conn_id",
+        "max_missing",
+    )
+    ui_color = "#e4f0e8"
+
+    def __init__(
+        self,
+        *,
+        snapshot: str,
+        destination: str,
+        mailpartner_conn_id: str = "mailpartner_default",
+        max_missing: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.snapshot = snapshot
+        self.destination = destination
+        self.mailpartner_conn_id = mailpartner_conn_id
+        self.max_missing = max_missing
+
+    @clear_frame_locals()
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Confirm the pushes; return the receipt and attach it to every outlet asset's event."""
+        with airflow_errors(self.log):
+            receipt = self._confirm(context)
+        return attach_receipt(receipt, self.outlets, context)
+
+    @cached_property
+    def hook(self) -> MailPartnerHook:
+        """The hook, made when first used, with the rendered connection id."""
+        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+
+        return MailPartnerHook(self.mailpartner_conn_id)
+
+    def _confirm(self, context: Context) -> ConfirmationReceipt:
+        from mailpartner_provider.hooks.storage import open_destination
+        from mailpartner_provider.operators import arguments
+        from mailpartner_provider.pushes.confirmation import confirm_pushes
+        from mailpartner_provider.pushes.listed import newest_listed
+
+        max_missing = arguments.read_count(self.max_missing, "max_missing")
+        snapshot = open_destination(self.snapshot, "snapshot")
+        listed = newest_listed(snapshot, self.hook.is_account, self.hook.email_hmac_key)
+        destination = open_destination(self.destination)
+        run = arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id)
+        receipt = confirm_pushes(destination, listed, max_missing, run)
+        self.log.info(
+            "The list of %s has %d of the %d people in %d batches, %d are missing; %d batches are "
+            "to be confirmed by a later list",
+            receipt.snapshot_date,
+            receipt.confirmed,
+            receipt.people,
+            receipt.batches,
+            receipt.missing,
+            receipt.waiting,
+        )
+        return receipt

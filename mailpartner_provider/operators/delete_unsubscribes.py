@@ -1,0 +1,122 @@
+"""The operator that deletes records from the suppression list, by ids that a person has listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mailpartner_provider.compat import BaseOperator
+from mailpartner_provider.errors import WrongArgument, clear_frame_locals
+from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.pacing import paced
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+    from mailpartner_provider.pushes.deletion import DeletionReceipt
+    from mailpartner_provider.pushes.pace import Pace
+
+
+class DeleteUnsubscribesOperator(BaseOperator):
+    """Delete records from the Mail Partner suppression list: these people can be mailed again.
+
+    For people who opted in again, by the ids that the list has of them. What to delete is never
+    found out by comparing lists. Unless ``dry_run`` is turned off, the ids are only counted.
+
+    :param ids: a text file with an id on each line: absolute local path, or Airflow object storage
+        URI (templated)
+    :param dry_run: delete nothing (templated)
+    :param max_deleted: fail before anything is deleted when there are more ids (templated)
+    :param mailpartner_conn_id: the connection with the API key (templated)
+    :param per_minute: how many calls are made in any minute, retries included (templated)
+    :return: the receipt, a flat dict of counts
+    :raises AirflowFailException: the API refused, or the file, an argument or the connection is
+        wrong: Airflow does not retry
+    :raises RequestFailed: something failed on the way, four times
+    :raises BadData: there are more ids than ``max_deleted``
+    """
+
+    template_fields: Sequence[str] = (
+        "ids",
+        "dry_run",
+        "max_deleted",
+        "mailpartner_conn_id",
+        "per_minute",
+    )
+    ui_color = "#e4f0e8"
+
+    def __init__(
+        self,
+        *,
+        ids: str,
+        dry_run: bool = True,
+        max_deleted: int = 100,
+        mailpartner_conn_id: str = "mailpartner_default",
+        per_minute: int = 1000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ids = ids
+        self.dry_run = dry_run
+        self.max_deleted = max_deleted
+        self.mailpartner_conn_id = mailpartner_conn_id
+        self.per_minute = per_minute
+
+    @clear_frame_locals()
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete the records; return the receipt and attach it to every outlet asset's event."""
+        with airflow_errors(self.log):
+            receipt = self._delete(context)
+        return attach_receipt(receipt, self.outlets, context)
+
+    def on_kill(self) -> None:
+        """Stop; another try goes on with the records that are left."""
+        self.hook.stop()
+
+    @cached_property
+    def hook(self) -> MailPartnerHook:
+        """The hook, made when first used, with the rendered connection id."""
+        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+
+        return MailPartnerHook(self.mailpartner_conn_id)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """The pace of the calls, made when first used."""
+        from mailpartner_provider.operators.arguments import read_count
+        from mailpartner_provider.pushes.pace import Pace
+
+        return Pace(read_count(self.per_minute, "per_minute", least=1))
+
+    def _delete(self, context: Context) -> DeletionReceipt:
+        from mailpartner_provider.operators import arguments
+        from mailpartner_provider.pushes.deletion import delete_unsubscribes
+
+        receipt = delete_unsubscribes(
+            self._read_ids(),
+            paced(self.hook, self.pace, self.hook.delete_once),
+            dry_run=arguments.read_switch(self.dry_run, "dry_run"),
+            max_deleted=arguments.read_count(self.max_deleted, "max_deleted", least=1),
+            run=arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id),
+        )
+        self.log.info(
+            "%s of %d ids: %d records deleted, %d not found",
+            "Dry run" if receipt.dry_run else "Deletion",
+            receipt.given,
+            receipt.deleted,
+            receipt.not_found,
+        )
+        return receipt
+
+    def _read_ids(self) -> list[int]:
+        from mailpartner_provider.hooks.storage import open_destination
+        from mailpartner_provider.pushes.deletion import read_ids
+
+        folder, _, name = str(self.ids).rpartition("/")
+        destination = open_destination(f"{folder}/", "ids")
+        content = destination.read(name)
+        if content is None:
+            raise WrongArgument(f"ids: there is no file {destination.uri(name)}")
+        return read_ids(content.data, destination.uri(name))

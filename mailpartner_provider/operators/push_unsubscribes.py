@@ -1,0 +1,202 @@
+"""The operator that adds opt-outs which were collected elsewhere to the suppression list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mailpartner_provider.compat import BaseOperator
+from mailpartner_provider.errors import clear_frame_locals
+from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.pacing import paced
+from mailpartner_provider.operators.progress import PushProgress
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context
+
+    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+    from mailpartner_provider.pushes.pace import Pace
+    from mailpartner_provider.pushes.push import PushRequest
+    from mailpartner_provider.pushes.receipt import PushReceipt
+
+
+class PushUnsubscribesOperator(BaseOperator):
+    """Add opt-outs that were collected elsewhere to the Mail Partner suppression list.
+
+    Reads addresses from Parquet files or by a query, leaves out those on the newest live snapshot,
+    and adds the others one by one, by ``POST /v1/unsubscribe/add``. A journal has the outcome of
+    each, by hash: another try of the run, after a failure or a kill, asks only for those without
+    one. Nobody is ever taken off the list.
+
+    :param snapshot: the ``destination`` of the landings of the same account (templated)
+    :param destination: local folder or Airflow object storage URI for journals and receipts; may be
+        that of the landings, too (templated)
+    :param source: a Parquet file, or a folder of them: local path or URI (templated)
+    :param sql: in the place of ``source``, a query (templated)
+    :param sql_conn_id: the connection for the query (templated)
+    :param column: the column with the addresses (templated)
+    :param mailpartner_conn_id: the connection with the API key (templated)
+    :param per_minute: how many calls are made in any minute, retries included (templated)
+    :param max_added: fail before anything is added when more people than this would be (templated)
+    :param dry_run: plan, and return the counts: nothing is sent to the API, or written (templated)
+    :param keep_days: after a push, remove the journals and receipts of runs that are this many days
+        older, or more; None keeps all
+    :return: the receipt, a flat dict of counts and instants; never an address or a hash
+    :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
+        Airflow does not retry
+    :raises RequestFailed: something failed on the way, four times
+    :raises BadData: there is no live snapshot, or there are more people than ``max_added``
+    :raises OSError: source or snapshot cannot be read, or the destination cannot be written
+    """
+
+    template_fields: Sequence[str] = (
+        "source",
+        "sql",
+        "sql_conn_id",
+        "column",
+        "snapshot",
+        "destination",
+        "mailpartner_conn_id",
+        "per_minute",
+        "max_added",
+        "dry_run",
+    )
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers = {"sql": "sql"}
+    ui_color = "#e4f0e8"
+    progress_seconds = 5.0
+
+    def __init__(
+        self,
+        *,
+        snapshot: str,
+        destination: str,
+        source: str | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        column: str = "email",
+        mailpartner_conn_id: str = "mailpartner_default",
+        per_minute: int = 1000,
+        max_added: int = 10_000,
+        dry_run: bool = False,
+        keep_days: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.snapshot = snapshot
+        self.destination = destination
+        self.source = source
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.column = column
+        self.mailpartner_conn_id = mailpartner_conn_id
+        self.per_minute = per_minute
+        self.max_added = max_added
+        self.dry_run = dry_run
+        self.keep_days = keep_days
+        self._receipt: PushReceipt | None = None
+
+    @clear_frame_locals()
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Push the opt-outs; return the receipt and attach it to every outlet asset's event."""
+        with airflow_errors(self.log):
+            self._receipt = self._push(context)
+        return attach_receipt(self._receipt, self.outlets, context)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Return the lineage of the push; None when there was none."""
+        from mailpartner_provider.operators.telemetry import lineage_of_push
+
+        return self._receipt and lineage_of_push(self._receipt, self.source, self.hook.base_url)
+
+    def on_kill(self) -> None:
+        """Stop the push; the outcomes so far are written."""
+        self.hook.stop()
+
+    @cached_property
+    def hook(self) -> MailPartnerHook:
+        """The hook, made when first used, with the rendered connection id."""
+        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+
+        return MailPartnerHook(self.mailpartner_conn_id)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """The pace of the calls, made when first used."""
+        from mailpartner_provider.operators.arguments import read_count
+        from mailpartner_provider.pushes.pace import Pace
+
+        return Pace(read_count(self.per_minute, "per_minute", least=1))
+
+    def _push(self, context: Context) -> PushReceipt:
+        from mailpartner_provider.operators.telemetry import send_push_metrics
+        from mailpartner_provider.pushes.push import Clock, push_unsubscribes
+
+        clock = Clock(lambda: datetime.now(timezone.utc), time.monotonic)
+        progress = PushProgress(self.log, self.progress_seconds)
+        request = self._request(context)
+        add = paced(self.hook, self.pace, self.hook.add_once)
+        receipt = push_unsubscribes(request, self._rows(), add, progress.report, clock)
+        self._report(receipt)
+        if not receipt.dry_run:
+            send_push_metrics(receipt)
+        return receipt
+
+    def _request(self, context: Context) -> PushRequest:
+        """Return the checked arguments, now that templates are rendered."""
+        from mailpartner_provider.hooks.storage import open_destination
+        from mailpartner_provider.lake.layouts import SNAPSHOT
+        from mailpartner_provider.operators import arguments
+        from mailpartner_provider.pushes.journal import batch_of
+        from mailpartner_provider.pushes.listed import newest_listed
+        from mailpartner_provider.pushes.push import PushRequest
+
+        run = arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id)
+        max_added = arguments.read_count(self.max_added, "max_added", least=1)
+        keep_days = arguments.read_keep_days(self.keep_days, SNAPSHOT)
+        snapshot = open_destination(self.snapshot, "snapshot")
+        listed = newest_listed(snapshot, self.hook.is_account, self.hook.email_hmac_key)
+        self.log.info("Leaving out who is on the snapshot of %s", listed.receipt.snapshot_date)
+        return PushRequest(
+            batch=batch_of(run, arguments.read_run_day(context)),
+            destination=open_destination(self.destination),
+            listed=listed,
+            per_minute=self.pace.per_minute,
+            max_added=max_added,
+            dry_run=arguments.read_switch(self.dry_run, "dry_run"),
+            keep_days=keep_days,
+            run=run,
+        )
+
+    def _rows(self) -> Iterator[str | None]:
+        from mailpartner_provider.errors import WrongArgument
+        from mailpartner_provider.hooks.opt_outs import read_parquet, read_query
+
+        if self.source and not self.sql:
+            return read_parquet(self.source, self.column)
+        if self.sql and self.sql_conn_id and not self.source:
+            return read_query(self.sql_conn_id, self.sql, self.column)
+        raise WrongArgument("source: expected either source, or sql with its sql_conn_id")
+
+    def _report(self, receipt: PushReceipt) -> None:
+        self.log.info(
+            "%s %d opt-outs of %d people, %d of them on the list: %d added, %d already there, "
+            "%d invalid",
+            "Would push" if receipt.dry_run else "Pushed",
+            receipt.to_push,
+            receipt.distinct,
+            receipt.already_listed,
+            receipt.added,
+            receipt.already,
+            receipt.invalid,
+        )
+        if receipt.invalid or receipt.empty:
+            self.log.warning(
+                "Not on the list: %d addresses that are invalid to the API, %d rows without one",
+                receipt.invalid,
+                receipt.empty,
+            )

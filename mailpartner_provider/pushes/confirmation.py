@@ -1,0 +1,138 @@
+"""The confirmation of pushes: everybody who was pushed is on the next list."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from mailpartner_provider import __version__
+from mailpartner_provider.api.additions import INVALID
+from mailpartner_provider.days import parse_utc
+from mailpartner_provider.errors import BadData
+from mailpartner_provider.lake.commit import Commit
+from mailpartner_provider.lake.names import PUSHES, day_in_name
+from mailpartner_provider.lake.receipts import TaskRun
+from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.pushes.journal import Batch, read_outcomes
+from mailpartner_provider.pushes.listed import Listed
+from mailpartner_provider.pushes.receipt import RECEIPT
+
+CONFIRMED = "confirmed.json"
+
+_BATCH = re.compile(rf"dt=[0-9-]{{10}}\.([0-9a-f]{{16}})\.({re.escape(RECEIPT)}|{CONFIRMED})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationReceipt:
+    """What the newest live snapshot says of the batches that were pushed before it.
+
+    ``people`` = ``confirmed`` + ``missing``, in so many ``batches``. ``waiting`` batches ended
+    after the snapshot was taken.
+    """
+
+    dataset: str = "mailpartner.push_confirmations"
+    provider_version: str = __version__
+    batches: int
+    waiting: int
+    people: int
+    confirmed: int
+    missing: int
+    snapshot_uri: str
+    snapshot_date: str
+    conn_id: str | None
+    dag_id: str | None
+    task_id: str | None
+    run_id: str | None
+    map_index: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a flat dict of strings, numbers and nulls."""
+        return asdict(self)
+
+
+def confirm_pushes(
+    destination: Destination, listed: Listed, max_missing: int, run: TaskRun
+) -> ConfirmationReceipt:
+    """Look up everybody who was pushed in the newest live snapshot; note each confirmed batch.
+
+    A batch that was confirmed is not looked up again: people may be taken off the list later.
+
+    :param max_missing: how many people may be missing
+    :raises BadData: more are
+    :raises Conflict: another task confirms the same batches, or replaces the snapshot
+    :raises OSError: a file cannot be read or written
+    """
+    observed_at = parse_utc(listed.receipt.observed_at)
+    people, waiting = dict[Batch, set[str]](), 0
+    for batch, ended_at in _unconfirmed(destination):
+        if ended_at is not None and parse_utc(ended_at) >= observed_at:
+            waiting += 1
+        else:
+            outcomes = read_outcomes(destination, batch, listed.person_hash.name)
+            people[batch] = {each.landed for each in outcomes if each.status != INVALID}
+    missing = set[str]().union(*people.values())
+    with destination.scratch() as scratch:
+        if missing:
+            missing.difference_update(listed.hashes(scratch))
+        total = sum(map(len, people.values()))
+        lost = sum(len(each & missing) for each in people.values())
+        receipt = ConfirmationReceipt(
+            batches=len(people),
+            waiting=waiting,
+            people=total,
+            confirmed=total - lost,
+            missing=lost,
+            snapshot_uri=listed.receipt.uri,
+            snapshot_date=listed.receipt.snapshot_date,
+            **run._asdict(),
+        )
+        commit = Commit(destination, scratch)
+        for batch, pushed in people.items():
+            if lost <= max_missing or not pushed & missing:
+                commit.write(batch.file(CONFIRMED), partial(_text, receipt, pushed, missing))
+        commit.publish(lambda: None)
+    if lost > max_missing:
+        raise BadData(
+            f"{lost} of {total} people who were pushed are not on the list of "
+            f"{receipt.snapshot_date}: push them again; if somebody took them off the list, run "
+            f"once with max_missing={lost}"
+        )
+    return receipt
+
+
+def _text(receipt: ConfirmationReceipt, pushed: set[str], missing: set[str]) -> str:
+    lost = len(pushed & missing)
+    own = {"people": len(pushed), "confirmed": len(pushed) - lost, "missing": lost}
+    members = {**receipt.as_dict(), **own}
+    del members["batches"], members["waiting"]
+    return json.dumps(members, indent=2) + "\n"
+
+
+def _unconfirmed(destination: Destination) -> Iterator[tuple[Batch, str | None]]:
+    """Yield the finished batches without a confirmation, and when they ended."""
+    found: dict[str, dict[Batch, str]] = {RECEIPT: {}, CONFIRMED: {}}
+    for name in destination.list_folder(PUSHES):
+        day = day_in_name(name)
+        if day and (parts := _BATCH.fullmatch(name)):
+            found[parts[2]][Batch(day, parts[1])] = f"{PUSHES}/{name}"
+    for batch, name in found[RECEIPT].items():
+        content = None if batch in found[CONFIRMED] else destination.read(name)
+        if content:
+            yield batch, _ended_at(content.data, destination.uri(name))
+
+
+def _ended_at(data: bytes, uri: str) -> str | None:
+    try:
+        ended_at: str | None = json.loads(data)["ended_at"]
+        if ended_at is not None:
+            parse_utc(ended_at)
+        return ended_at
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadData(
+            f"{uri} is no receipt of a push: restore it, or delete it, so that its batch counts as "
+            "not finished"
+        ) from error

@@ -1,0 +1,48 @@
+"""Hashes by which people are compared with a snapshot, and named in a journal."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from mailpartner_provider.privacy.email_modes import HMAC, PLAIN, SHA256
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.privacy.matching import HASH_PREFIX
+from mailpartner_provider.privacy.normal_form import normal_form
+
+
+class PersonHash(NamedTuple):
+    """The hash of the normal form of an address; keyed if those in the snapshots are.
+
+    :param mode: the ``email_mode`` of the snapshots, other than ``drop``
+    """
+
+    mode: EmailMode
+
+    @property
+    def name(self) -> str:
+        """The member of a journal, named as the column of a snapshot would be."""
+        return f"email_{HMAC if self.mode.name == HMAC else SHA256}"
+
+    def of(self, address: str) -> str:
+        """Return the hash of a person."""
+        text = normal_form(address).encode()
+        if self.mode.name == HMAC:
+            return hmac.new(self.mode.key, text, "sha256").hexdigest()
+        return hashlib.sha256(text).hexdigest()
+
+    def landed(self, address: str) -> str:
+        """Return the hash that a snapshot has of an address, as it was given."""
+        return self.of(address) if self.mode.name == PLAIN else self.mode.hashes([address])[0]
+
+    def of_column(self, emails: Iterable[str]) -> Iterator[str]:
+        """Yield the hashes of the people in the e-mail column of a snapshot."""
+        if self.mode.name != PLAIN:
+            return iter(emails)
+        # An erasure has left a hash in the place of the address.
+        return (
+            email.removeprefix(HASH_PREFIX) if email.startswith(HASH_PREFIX) else self.of(email)
+            for email in emails
+        )

@@ -1,0 +1,143 @@
+"""The journal of a batch: the outcome of every person who was pushed, by hash.
+
+It grows by small files that never change: each is written in one step, and no two tasks can write
+the same one. What a killed task has not written yet is asked again, which is harmless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any, NamedTuple
+
+from mailpartner_provider.api.additions import AddOutcome
+from mailpartner_provider.errors import BadData
+from mailpartner_provider.lake.commit import Commit
+from mailpartner_provider.lake.names import PUSHES, push_file
+from mailpartner_provider.lake.receipts import TaskRun
+from mailpartner_provider.lake.storage import Destination
+
+#: How many outcomes, and how many seconds, a killed task may lose.
+FLUSH_OUTCOMES = 1000
+FLUSH_SECONDS = 5.0
+
+
+class Batch(NamedTuple):
+    """The opt-outs that one run of a task pushes, in however many tries."""
+
+    day: date
+    id: str
+
+    def file(self, what: str) -> str:
+        """Return the name of one of its files."""
+        return push_file(self.day, self.id, what)
+
+
+class Outcome(NamedTuple):
+    """A line of a journal.
+
+    :param landed: the hash by which a snapshot shows the person
+    :param at: the instant of the answer
+    """
+
+    person: str
+    landed: str
+    status: str
+    id: int | None
+    at: str
+
+
+class Journal:
+    """The outcomes of a batch so far.
+
+    :param name: the member that holds a person's hash
+    :param clock: returns seconds
+    """
+
+    def __init__(
+        self, destination: Destination, batch: Batch, name: str, clock: Callable[[], float]
+    ) -> None:
+        self.batch = batch
+        self._destination = destination
+        self._name = name
+        self._clock = clock
+        self._parts = _parts_of(destination, batch)
+        self._unwritten: list[Outcome] = []
+        self._written_at = clock()
+        self.outcomes = {each.person: each for each in _read(destination, self._parts, name)}
+
+    def record(self, person: str, landed: str, outcome: AddOutcome, at: str) -> None:
+        """Record an outcome; write those of the last seconds now and then."""
+        recorded = Outcome(person, landed, outcome.status, outcome.id, at)
+        self.outcomes[person] = recorded
+        self._unwritten.append(recorded)
+        is_late = self._clock() - self._written_at >= FLUSH_SECONDS
+        if is_late or len(self._unwritten) >= FLUSH_OUTCOMES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was not written yet.
+
+        :raises Conflict: another task pushes the same batch
+        :raises OSError: the destination cannot be written
+        """
+        if not self._unwritten:
+            return
+        lines = "".join(map(self._line, self._unwritten))
+        name = self.batch.file(f"{len(self._parts) + 1:05}.jsonl")
+        with self._destination.scratch() as scratch:
+            commit = Commit(self._destination, scratch)
+            commit.write(name, lambda: lines)  # unseen, so it must not exist
+            commit.publish(lambda: None)
+        self._parts.append(name)
+        self._unwritten.clear()
+        self._written_at = self._clock()
+
+    def _line(self, outcome: Outcome) -> str:
+        members = {self._name: outcome.person, "outcome": outcome.status, "id": outcome.id}
+        if outcome.landed != outcome.person:
+            members["landed"] = outcome.landed
+        return json.dumps({**members, "at": outcome.at}) + "\n"
+
+
+def batch_of(run: TaskRun, day: date) -> Batch:
+    """Return the batch of a run of a task; each mapped task has its own."""
+    identity = [run.dag_id, run.task_id, run.run_id, run.map_index]
+    return Batch(day, hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16])
+
+
+def read_outcomes(destination: Destination, batch: Batch, name: str) -> Iterator[Outcome]:
+    """Yield the outcomes of a batch.
+
+    :raises BadData: a part of its journal is damaged
+    """
+    return _read(destination, _parts_of(destination, batch), name)
+
+
+def _read(destination: Destination, parts: list[str], name: str) -> Iterator[Outcome]:
+    for part in parts:
+        content = destination.read(part)
+        for line in content.data.splitlines() if content else ():
+            yield _outcome(line, name, destination.uri(part))
+
+
+def _parts_of(destination: Destination, batch: Batch) -> list[str]:
+    names = (f"{PUSHES}/{name}" for name in destination.list_folder(PUSHES))
+    ends = batch.file(""), ".jsonl"
+    parts = [name for name in names if name.startswith(ends[0]) and name.endswith(ends[1])]
+    return sorted(name for name in parts if name[len(ends[0]) : -len(ends[1])].isdecimal())
+
+
+def _outcome(line: bytes, name: str, uri: str) -> Outcome:
+    try:
+        members: dict[str, Any] = json.loads(line)
+        person = str(members[name])
+        landed = str(members.get("landed", person))
+        return Outcome(person, landed, members["outcome"], members["id"], members["at"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass  # the error would carry the line along
+    raise BadData(
+        f"{uri} is no journal of {name}: restore it; or delete it, and its people are asked again"
+    )

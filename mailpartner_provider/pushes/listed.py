@@ -1,0 +1,84 @@
+"""Who is on the list, as the newest live snapshot has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+
+from mailpartner_provider.errors import BadData, Conflict, WrongArgument
+from mailpartner_provider.lake.commit import Commit
+from mailpartner_provider.lake.history import receipts
+from mailpartner_provider.lake.layouts import CREATED, read_index
+from mailpartner_provider.lake.names import partition_file
+from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS
+from mailpartner_provider.lake.receipts import LIVE, SnapshotReceipt
+from mailpartner_provider.lake.scratch import digest
+from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.privacy.email_modes import DROP, HMAC
+from mailpartner_provider.privacy.hashing import EmailMode
+from mailpartner_provider.pushes.hashing import PersonHash
+
+
+class Listed(NamedTuple):
+    """The newest live snapshot of a list, and the hash by which people are looked up in it."""
+
+    source: Destination
+    receipt: SnapshotReceipt
+    person_hash: PersonHash
+
+    def hashes(self, scratch: Path) -> Iterator[str]:
+        """Yield the hash of every person on the list.
+
+        :raises Conflict: another task is just replacing the snapshot
+        :raises OSError: it cannot be read
+        """
+        column = self.person_hash.mode.column
+        for name, sha256 in self._files(scratch).items():
+            copy = scratch / "listed.parquet"
+            if self.source.fetch(name, copy) is None or digest(copy) != sha256:
+                raise Conflict(
+                    f"{self.source.uri(name)} is not what its receipt declares: let the task run "
+                    "again; if that does not help, land the list again"
+                )
+            with pq.ParquetFile(copy) as file:
+                for batch in file.iter_batches(ROW_GROUP_ROWS, columns=[column]):
+                    yield from self.person_hash.of_column(batch.column(0).to_pylist())
+
+    def _files(self, scratch: Path) -> dict[str, str]:
+        """Return the SHA-256 of every partition of the list by its name."""
+        if self.receipt.partition_by != CREATED:
+            return {partition_file(self.receipt.day): self.receipt.sha256}
+        index = read_index(Commit(self.source, scratch)) or {}
+        return {name: declared.sha256 for name, declared in index.items()}
+
+
+def newest_listed(
+    source: Destination, is_account: Callable[[str], bool], hmac_key: Callable[[], bytes]
+) -> Listed:
+    """Return the newest live snapshot.
+
+    :param is_account: whether a connection id names the account to be changed
+    :param hmac_key: returns the key of hashed addresses
+    :raises BadData: there is none
+    :raises WrongArgument: it is of another account, or has no addresses to compare with
+    """
+    live = (each for each in receipts(source) if each.status == LIVE)
+    receipt = next((each for each in live if isinstance(each, SnapshotReceipt)), None)
+    uri = source.uri("")
+    if receipt is None:
+        raise BadData(f"snapshot: {uri} has no live snapshot to compare with: land the list first")
+    if receipt.conn_id is not None and not is_account(receipt.conn_id):
+        raise WrongArgument(
+            f"snapshot: {uri} is of the connection {receipt.conn_id!r}: name the folder of this "
+            "account, or, if the connection was only renamed, set its extra renamed_from"
+        )
+    mode = receipt.email_mode
+    if mode == DROP:
+        raise WrongArgument(
+            f"snapshot: {uri} was landed with email_mode='drop', so nobody can be looked up in it: "
+            "land the list with another email_mode, in another folder"
+        )
+    return Listed(source, receipt, PersonHash(EmailMode(mode, hmac_key() if mode == HMAC else b"")))
