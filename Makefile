@@ -39,7 +39,7 @@ test: $(VENV)/ready  ## run all tests but the campaigns; T=tests/unit/api: those
 
 INSTALLED := import importlib.metadata as m, platform; print(m.version("apache-airflow"), platform.python_version())
 
-versions-table: $(VENV)/ready  ## write the table of docs/reference/versions.md, from the last runs of each version
+versions-table: $(VENV)/ready  ## write the table of docs/versions.md, from the last runs of each version
 	$(RUN) -m tests.project.versions
 
 # Each line of Airflow on one Python, a cloud's versions, and the newest line on every Python.

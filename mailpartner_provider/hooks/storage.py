@@ -146,5 +146,5 @@ def _file_system(scheme: str, conn_id: str) -> Any:
         digest = hashlib.sha256(connection.get_uri().encode()).hexdigest()
     opened = _opened.get((scheme, conn_id))
     if opened is None or opened[0] != digest:
-        opened = _opened[scheme, conn_id] = digest, get_fs(scheme, conn_id or None)
+        opened = _opened[scheme, conn_id] = digest, file_system(scheme, conn_id or None)
     return opened[1]

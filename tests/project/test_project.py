@@ -18,7 +18,7 @@ LINES, CLOUDS, OTHER_PYTHONS = (
     re.search(rf"^{name} := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
     for name in ("VERSIONS", "CLOUDS", "PYTHONS")
 )
-TABLE = PROJECT / "docs" / "reference" / "versions.md"
+TABLE = PROJECT / "docs" / "versions.md"
 TEXTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob(".github/*.md")])
 WORKFLOWS = {
     path.name: yaml.safe_load(path.read_text()) for path in PROJECT.glob(".github/workflows/*.yml")

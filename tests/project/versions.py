@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from tests.support.project import PROJECT
 
 REPORTS = PROJECT / ".versions"
-PAGE = PROJECT / "docs" / "reference" / "versions.md"
+PAGE = PROJECT / "docs" / "versions.md"
 HEAD = """\
 | make | Airflow | Python | passed | failed | skipped, and why |
 | --- | --- | --- | --- | --- | --- |
