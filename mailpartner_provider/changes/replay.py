@@ -14,7 +14,7 @@ from mailpartner_provider.errors import BadData, Conflict
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import receipt_of
 from mailpartner_provider.lake.names import partition_file
-from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS, in_row_groups, write_rows
+from mailpartner_provider.lake.parquet import in_row_groups, read_batches, write_rows
 from mailpartner_provider.lake.receipts import ChangesReceipt
 from mailpartner_provider.lake.scratch import naming_path
 from mailpartner_provider.privacy.erasure_list import ErasureList
@@ -46,7 +46,7 @@ def redacted(snapshot: Path, erased: ErasureList) -> Path:
     """Write a copy of a snapshot without erased people, as a feed shows them."""
     file = snapshot.with_name(f"redacted-{snapshot.name}")
     parquet = pq.ParquetFile(snapshot)
-    _write(parquet.iter_batches(ROW_GROUP_ROWS), file, parquet.schema_arrow, erased)
+    _write(read_batches(parquet), file, parquet.schema_arrow, erased)
     return file
 
 

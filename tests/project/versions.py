@@ -1,4 +1,4 @@
-"""The table of docs/versions.md: what the tests said on each version, from what they left behind.
+"""The table of the page of versions: what the tests said on each, from what they left behind.
 
 ``make test-versions`` and ``make test-quick`` leave a report of each version in ``.versions``, and
 ``make versions-table`` writes the table.
@@ -16,7 +16,7 @@ from tests.support.project import PROJECT
 REPORTS = PROJECT / ".versions"
 PAGE = PROJECT / "docs" / "versions.md"
 HEAD = """\
-| command | Airflow | Python | passed | failed | skipped, and why |
+| make | Airflow | Python | passed | failed | skipped, and why |
 | --- | --- | --- | --- | --- | --- |
 """
 
@@ -31,7 +31,7 @@ def row(report: Path) -> str:
     failed = int(suite.get("failures")) + int(suite.get("errors"))
     passed = int(suite.get("tests")) - failed - reasons.total()
     skipped = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
-    return f"| `make {report.stem}` | {airflow} | {python} | {passed} | {failed} | {skipped} |\n"
+    return f"| `{report.stem}` | {airflow} | {python} | {passed} | {failed} | {skipped} |\n"
 
 
 def order(report: Path) -> tuple[bool, bool, list[int]]:
@@ -44,7 +44,7 @@ def main() -> None:
     """Replace the lines of the versions that were tested; the others stay."""
     before, begin, rest = PAGE.read_text().partition("<!-- table -->\n")
     table, end, after = rest.partition("<!-- end of table -->")
-    rows = {found[1]: found[0] for found in re.finditer(r"\| `make (\S+)` .*\n", table)}
+    rows = {found[1]: found[0] for found in re.finditer(r"\| `(test-\S+)` .*\n", table)}
     rows |= {report.stem: row(report) for report in REPORTS.glob("*.xml")}
     lines = [rows[name] for name in sorted(rows, key=lambda name: order(Path(name + ".xml")))]
     PAGE.write_text("".join([before, begin, HEAD, *lines, end, after]))
