@@ -320,15 +320,6 @@ def test_links(page):
     assert [] == [each for each in links if not (PROJECT / page).parent.joinpath(each).exists()]
 
 
-def test_commands():
-    """Every make target that a page names is one."""
-    makefile = (PROJECT / "Makefile").read_text()
-    text = "\n".join([*PAGES.values(), CONTRIBUTING])
-
-    for target in re.findall(r"(?:^|`)make ([\w-]+)", text, re.MULTILINE):
-        assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE), target
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_code(page):
     """Every block of Python compiles, and what it imports is there; every block of SQL is SQL."""

@@ -18,8 +18,11 @@ LINES, CLOUDS, OTHER_PYTHONS = (
     re.search(rf"^{name} := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
     for name in ("VERSIONS", "CLOUDS", "PYTHONS")
 )
+TARGETS |= {f"test-{each}" for each in (*LINES, *CLOUDS)}
 TABLE = PROJECT / "docs" / "versions.md"
-TEXTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob(".github/*.md")])
+TEXTS = sorted(
+    [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob(".github/*.md")]
+)
 WORKFLOWS = {
     path.name: yaml.safe_load(path.read_text()) for path in PROJECT.glob(".github/workflows/*.yml")
 }
@@ -46,7 +49,7 @@ def targets(lines: list[str]) -> set[str]:
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
 def test_targets_in_texts(path):
     """Every make target that a text names has a line in `make help`."""
-    named = set(re.findall(r"(?:^|`)make ([a-z][\w-]*)", path.read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z][\w.-]*\w)", path.read_text(), re.MULTILINE))
 
     assert set() == named - TARGETS
 
