@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from mailpartner_provider.lake.receipts import Receipt
+    from mailpartner_provider.warehouse.request import LoadReport
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def airflow_errors(log: logging.Logger) -> Iterator[None]:
         raise
 
 
-def attach_receipt(receipt: Receipt, outlets: Sequence[Any], context: Context) -> dict[str, Any]:
+def attach_receipt(receipt: Receipt | LoadReport, outlets: Sequence[Any], context: Context) -> dict[str, Any]:
     """Attach a receipt to the event of every outlet asset; return it for XCom."""
     members = receipt.as_dict()
     for outlet in outlets:

@@ -44,7 +44,8 @@ ROOMS = {
     "hooks": {"api", "lake"},
     "snapshots": {"api", "lake", "privacy"},
     "changes": {"lake", "privacy"},
-    "operators": {"api", "lake", "privacy", "hooks", "snapshots", "changes"},
+    "warehouse": {"lake", "privacy"},
+    "operators": {"api", "lake", "privacy", "hooks", "snapshots", "changes", "warehouse"},
     "ui": {"lake", "hooks", "operators.links"},
     "__main__": {"hooks", "lake", "privacy"},
 }
@@ -59,9 +60,9 @@ THIRD_PARTIES = {
     "pandas": {"hooks"},
     "pyarrow": {
         *("schemas", "api", "lake", "privacy", "hooks", "snapshots", "changes"),
-        "operators.telemetry",
+        *("warehouse", "operators.telemetry"),
     },
-    "duckdb": {"changes.diff"},
+    "duckdb": {"changes.diff", "hooks.warehouse"},
     "fsspec": {"lake.objects"},
     "s3fs": {"lake.s3", "lake.s3_requests"},
     "botocore": {"lake.s3_requests"},
@@ -99,6 +100,7 @@ STANDARD_LIBRARY = {
 LIGHT = {
     "operators.unsubscribe_to_parquet": "DAG, BaseOperator, AirflowFailException",
     "operators.unsubscribe_changes": "DAG, BaseOperator, AirflowFailException",
+    "operators.unsubscribe_to_sql": "DAG, BaseOperator, AirflowFailException",
     "operators.links": "BaseOperatorLink, XCom, conf",
     "ui.plugin": "AirflowPlugin, BaseOperatorLink, XCom, conf",
 }

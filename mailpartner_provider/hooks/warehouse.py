@@ -1,0 +1,80 @@
+"""Connections to warehouses: those of Airflow's providers, and DuckDB, which has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from mailpartner_provider.errors import WrongArgument
+
+DUCKDB = "duckdb"
+
+
+class Warehouse(NamedTuple):
+    """An open connection to a warehouse, and a cursor of it."""
+
+    connection: Any
+    cursor: Any
+
+
+def connection_type(conn_id: str) -> str:
+    """Return the type of an Airflow connection.
+
+    :raises AirflowNotFoundException: there is no such connection
+    """
+    conn_type: str = BaseHook.get_connection(conn_id).conn_type
+    return conn_type
+
+
+@contextmanager
+def open_warehouse(conn_id: str, hook_params: Mapping[str, Any] | None) -> Iterator[Warehouse]:
+    """Open a warehouse by its Airflow connection; close it afterwards.
+
+    A connection of the type ``duckdb`` names the database file as its host, or as the path of its
+    URI. All others are opened by the hook of their provider, which is a ``DbApiHook``.
+
+    :raises WrongArgument: the provider is not installed, or DuckDB is not
+    :raises OSError: the warehouse cannot be reached
+    """
+    if connection_type(conn_id) == DUCKDB:
+        with closing(_open(conn_id, lambda: _connect_duckdb(conn_id))) as connection:
+            yield Warehouse(connection, connection)  # a cursor would have its own transaction
+        return
+    try:
+        hook = BaseHook.get_hook(conn_id, hook_params=dict(hook_params or {}))
+    except Exception as error:  # Airflow raises many kinds, which name the class or the type
+        raise WrongArgument(
+            f"conn_id: the hook of {conn_id} cannot be made: install the provider of its type, or "
+            f"correct hook_params ({error})"
+        ) from None
+    with closing(_open(conn_id, hook.get_conn)) as connection:
+        if hook.supports_autocommit:
+            hook.set_autocommit(connection, False)
+        with closing(connection.cursor()) as cursor:
+            yield Warehouse(connection, cursor)
+
+
+def _open(conn_id: str, connect: Callable[[], Any]) -> Any:
+    try:
+        return connect()
+    except WrongArgument:
+        raise
+    except Exception as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+    raise OSError(f"connection {conn_id}: cannot connect: {cause}")
+
+
+def _connect_duckdb(conn_id: str) -> Any:
+    try:
+        import duckdb
+    except ImportError:
+        install = "pip install 'mailpartner-provider[changes]'"
+        raise WrongArgument(f"conn_id: DuckDB is not installed: {install}") from None
+    connection = BaseHook.get_connection(conn_id)
+    file = connection.host or (f"/{connection.schema}" if connection.schema else None)
+    if not file:
+        raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
+    return duckdb.connect(file)

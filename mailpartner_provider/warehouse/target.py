@@ -1,0 +1,108 @@
+"""The table that is loaded: its columns, and what it holds of a destination."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
+from mailpartner_provider.warehouse.request import CURRENT, LoadRequest
+from mailpartner_provider.warehouse.session import Session
+from mailpartner_provider.warehouse.statements import LOADED, Statements
+
+#: The columns in which the datasets differ from each other.
+_DISTINCTIVE = {
+    *changes_schema(snapshot_schema()).names,
+    *created_schema("email_sha256").names,
+    *snapshot_schema("email_hmac").names,
+}
+
+
+class Held(NamedTuple):
+    """What the table holds of a day."""
+
+    sha256: str
+    rows: int
+
+
+def create_table(session: Session, statements: Statements) -> None:
+    """Create the table, and the one of what was loaded, unless they exist.
+
+    :raises WrongArgument: one of them has other columns
+    :raises OSError: the warehouse refuses
+    """
+    tables = {statements.table: statements.columns, statements.loaded: LOADED}
+    found = {table: session.names(statements.names_of(table)) for table in tables}
+    if None in found.values():
+        for statement in statements.create():
+            session.define("creating the table", statement)
+        session.commit()
+    for table, names in found.items():
+        if names is not None:
+            _check_columns(table, names, tables[table])
+
+
+def read_held(
+    session: Session, statements: Statements, request: LoadRequest, account: str
+) -> dict[date, Held]:
+    """Return the days of an account that the table holds whole, as ``loaded`` says.
+
+    A day that has more or fewer rows than were loaded, because somebody changed the table, is not
+    among them.
+
+    :raises WrongArgument: the table holds another dataset, or the account another destination
+    """
+    destination = request.source.uri("").rstrip("/")
+    found = session.fetch("SELECT", statements.read_loaded(), [destination, account])
+    for row in found:
+        _check_owner(row, request, destination, account)
+    counted = session.fetch("SELECT", statements.count_days(), [account])
+    session.rollback()
+    rows_of = {day and _date(day): int(rows) for day, rows in counted}
+    held = {_date(row[3]): Held(row[4], int(row[5])) for row in found}
+    if request.dataset == CURRENT:
+        rows_of = dict.fromkeys(held, rows_of[None])
+    return {day: each for day, each in held.items() if rows_of.get(day, 0) == each.rows}
+
+
+def _check_columns(table: str, found: list[str], expected: pa.Schema) -> None:
+    names = {*expected.names, "account"}
+    missing = [name for name in sorted(names) if name not in found]
+    foreign = [name for name in found if name in _DISTINCTIVE - names]
+    if missing or foreign:
+        others = f", and has {', '.join(foreign)}" if foreign else ""
+        raise WrongArgument(
+            f"table: {table} has no column {', '.join(missing)}{others}: choose another table for "
+            "this dataset and email_mode. Nothing was changed"
+            if missing
+            else f"table: {table} has the column {', '.join(foreign)}, which this dataset and "
+            "email_mode do not have: choose another table. Nothing was changed"
+        )
+
+
+def _check_owner(
+    row: tuple[Any, ...], request: LoadRequest, destination: str, account: str
+) -> None:
+    of_destination, of_dataset, of_account = row[:3]
+    if of_destination != destination:
+        raise WrongArgument(
+            f"account: {account} in the table {request.table} is of {of_destination}: set another "
+            "account for this source, or another table"
+        )
+    if of_account != account:
+        raise WrongArgument(
+            f"account: {destination} is loaded into {request.table} as {of_account}: set "
+            f"account={of_account!r}, or another table"
+        )
+    if of_dataset != request.dataset:
+        raise WrongArgument(
+            f"dataset: the table {request.table} holds {of_dataset!r} of {account}, not "
+            f"{request.dataset!r}: choose another table"
+        )
+
+
+def _date(value: Any) -> date:
+    return value.date() if isinstance(value, datetime) else value
