@@ -127,7 +127,8 @@ DIALECTS = {
             "COPY INTO {table}\n"
             "FROM @{stage}\n"
             "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)\n"
-            "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+            "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE\n"
+            "FORCE = TRUE"  # also a file of a name that was loaded before
         ),
         insert_parameters=(),
         sha256="sha2({text}, 256)",
