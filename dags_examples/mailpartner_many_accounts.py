@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from airflow.providers.common.compat.sdk import DAG, Variable, task
+from airflow.providers.common.compat.sdk import DAG, Asset, Variable, task
 
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 
@@ -37,4 +37,5 @@ with DAG(
         task_id="land_unsubscribes",
         destination=f"{LAKE}/unsubscribes/account={ACCOUNT}",
         map_index_template="{{ task.mailpartner_conn_id }}",
+        outlets=[Asset("mailpartner-unsubscribes-accounts")],
     ).expand(mailpartner_conn_id=connections())
