@@ -40,6 +40,7 @@ def get_provider_info() -> dict[str, Any]:
     operators = [
         "mailpartner_provider.operators.unsubscribe_to_parquet",
         "mailpartner_provider.operators.unsubscribe_changes",
+        "mailpartner_provider.operators.unsubscribe_to_sql",
     ]
     return {
         "package-name": "mailpartner-provider",

@@ -43,7 +43,9 @@ def airflow_errors(log: logging.Logger) -> Iterator[None]:
         raise
 
 
-def attach_receipt(receipt: Receipt | LoadReport, outlets: Sequence[Any], context: Context) -> dict[str, Any]:
+def attach_receipt(
+    receipt: Receipt | LoadReport, outlets: Sequence[Any], context: Context
+) -> dict[str, Any]:
     """Attach a receipt to the event of every outlet asset; return it for XCom."""
     members = receipt.as_dict()
     for outlet in outlets:

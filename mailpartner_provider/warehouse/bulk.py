@@ -26,9 +26,7 @@ class CsvRows:
     :param heartbeat: called before each batch; may raise
     """
 
-    def __init__(
-        self, files: Iterable[Path], account: str, heartbeat: Callable[[], None]
-    ) -> None:
+    def __init__(self, files: Iterable[Path], account: str, heartbeat: Callable[[], None]) -> None:
         self.rows_with_nul = 0
         self._files = files
         self._account = account

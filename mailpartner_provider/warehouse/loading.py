@@ -17,7 +17,13 @@ from mailpartner_provider.warehouse.bulk import CsvRows, write_with_account
 from mailpartner_provider.warehouse.dialects import Dialect
 from mailpartner_provider.warehouse.history import create_view
 from mailpartner_provider.warehouse.parts import File, Part
-from mailpartner_provider.warehouse.request import CURRENT, DELETE, RECEIPTS, LoadRequest, LoadReport
+from mailpartner_provider.warehouse.request import (
+    CURRENT,
+    DELETE,
+    RECEIPTS,
+    LoadReport,
+    LoadRequest,
+)
 from mailpartner_provider.warehouse.session import Session, Stop
 from mailpartner_provider.warehouse.statements import Statements
 from mailpartner_provider.warehouse.target import Held, create_table, read_held

@@ -30,7 +30,7 @@ _TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": 
 class Part(NamedTuple):
     """A day to load: how many rows, and the digest that ``loaded`` keeps of them."""
 
-    receipt: SnapshotReceipt | ChangesReceipt
+    receipt: Receipt
     sha256: str
     rows: int
 
@@ -47,7 +47,7 @@ class File(NamedTuple):
     uri: str
 
 
-def newest_receipt(source: Destination) -> SnapshotReceipt | ChangesReceipt:
+def newest_receipt(source: Destination) -> Receipt:
     """Read the newest receipt, which says of which kind, layout and account the source is.
 
     :raises WrongArgument: there is none
@@ -112,12 +112,12 @@ def find_part(source: Destination, dataset: str, day: date) -> Part | None:
 
 def values_of(part: Part) -> list[Any]:
     """Return the values of the row of a receipt, in the order of its columns."""
-    return [
-        _value(field.name, getattr(part.receipt, field.name)) for field in fields(part.receipt)
-    ]
+    return [_value(field.name, getattr(part.receipt, field.name)) for field in fields(part.receipt)]
 
 
-def fetch(source: Destination, part: Part, scratch: Path, on_file: Callable[[], None]) -> list[File]:
+def fetch(
+    source: Destination, part: Part, scratch: Path, on_file: Callable[[], None]
+) -> list[File]:
     """Copy the files of a day into scratch space, and verify that they are those of its receipt.
 
     :param on_file: called before each file; may raise
@@ -161,7 +161,7 @@ def _find_current(source: Destination, days: list[date]) -> Iterator[Part | BadD
     raise NothingToLand(f"{source.uri('')} has no live snapshot yet, which is the current list")
 
 
-def _part(dataset: str, receipt: SnapshotReceipt | ChangesReceipt) -> Part:
+def _part(dataset: str, receipt: Receipt) -> Part:
     if dataset == RECEIPTS:
         return Part(receipt, hashlib.sha256(receipt.to_json().encode()).hexdigest(), 1)
     return Part(receipt, receipt.sha256, receipt.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -85,9 +86,7 @@ class Statements:
         """Return the statement that counts the rows of each day of an account."""
         day = "snapshot_date" if self.by_day else "NULL"
         group = "\nGROUP BY snapshot_date" if self.by_day else ""
-        return self._bound(
-            f"SELECT {day}, count(*)\nFROM {self.table}\nWHERE account = ?{group}"
-        )
+        return self._bound(f"SELECT {day}, count(*)\nFROM {self.table}\nWHERE account = ?{group}")
 
     def lock(self) -> str | None:
         """Return the statement that waits for the end of other loads into the table."""
@@ -99,18 +98,16 @@ class Statements:
 
     def count(self) -> str:
         """Return the statement that counts the rows which ``delete`` would delete."""
-        return self._bound(
-            f"SELECT count(*)\nFROM {self.table}\nWHERE account = ?{self._of_day}"
-        )
+        return self._bound(f"SELECT count(*)\nFROM {self.table}\nWHERE account = ?{self._of_day}")
 
     def prepare(self) -> list[str]:
         """Return the statements that make a temporary place for files."""
         return [self._filled(template) for template in self.dialect.prepare]
 
-    def stage(self, file: str, uri: str) -> str | None:
-        """Return the statement that copies a file to the temporary place."""
-        template = self.dialect.stage
-        return template and self._filled(template, file=_quoted(file), uri=_quoted(uri))
+    def stage(self, file: str, uri: str) -> str:
+        """Return the statement that copies a file there; empty if there is no such place."""
+        template = self.dialect.stage or ""
+        return self._filled(template, file=_quoted(file), uri=_quoted(unquote(uri)))
 
     def insert(self) -> str:
         """Return the statement that inserts the rows of the files."""

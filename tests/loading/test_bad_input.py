@@ -1,4 +1,4 @@
-"""What cannot be loaded: one error that says what to do, the table as it was, nobody in any text."""
+"""What cannot be loaded: one error that says what to do, the table as it was, nobody quoted."""
 
 from __future__ import annotations
 

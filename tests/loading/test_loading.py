@@ -91,7 +91,7 @@ class TestCurrent:
         assert landed(lake, days=days[1:]) == held(warehouse)
 
     def test_table_changed_by_others(self, lake, warehouse):
-        """A list that lost rows in the warehouse is loaded again, and so is one that was dropped."""
+        """A list that lost rows in the warehouse is loaded again, and so is a dropped table."""
         put_snapshot(lake.folder, today(), [ANNE, BJORN])
         load(lake, account="hats")
         for change in ("DELETE FROM unsubscribes WHERE id = 1", "DROP TABLE unsubscribes"):

@@ -23,6 +23,7 @@ CLASSES = (
     "operators.links",
     "operators.unsubscribe_changes",
     "operators.unsubscribe_to_parquet",
+    "operators.unsubscribe_to_sql",
 )
 #: Modules of which everything is public that has no underscore.
 EVERYTHING = (
@@ -102,7 +103,9 @@ def test_help(command):
     assert f"python -m {command} " in shown
 
 
-@pytest.mark.parametrize("make", [public_names.make_landing, public_names.make_changes])
+@pytest.mark.parametrize(
+    "make", [public_names.make_landing, public_names.make_changes, public_names.make_load]
+)
 def test_operators(make):
     """An operator takes each of its public arguments."""
     assert make()
