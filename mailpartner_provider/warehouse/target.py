@@ -58,7 +58,7 @@ def read_held(
     destination = request.source.uri("").rstrip("/")
     found = session.fetch("SELECT", statements.read_loaded(), [destination, account])
     for row in found:
-        _check_owner(row, request, destination, account)
+        _check_owner(row, request, destination, account, statements.loaded)
     counted = session.fetch("SELECT", statements.count_days(), [account])
     session.rollback()
     rows_of = {day and _date(day): int(rows) for day, rows in counted}
@@ -72,25 +72,23 @@ def _check_columns(table: str, found: list[str], expected: pa.Schema) -> None:
     names = {*expected.names, "account"}
     missing = [name for name in sorted(names) if name not in found]
     foreign = [name for name in found if name in _DISTINCTIVE - names]
-    if missing or foreign:
-        others = f", and has {', '.join(foreign)}" if foreign else ""
+    problems = [f"lacks the column {name}" for name in missing]
+    problems += [f"has the column {name}" for name in foreign]
+    if problems:
         raise WrongArgument(
-            f"table: {table} has no column {', '.join(missing)}{others}: choose another table for "
-            "this dataset and email_mode. Nothing was changed"
-            if missing
-            else f"table: {table} has the column {', '.join(foreign)}, which this dataset and "
-            "email_mode do not have: choose another table. Nothing was changed"
+            f"table: {table} {' and '.join(problems)}: choose another table for this dataset and "
+            "email_mode. Nothing was changed"
         )
 
 
 def _check_owner(
-    row: tuple[Any, ...], request: LoadRequest, destination: str, account: str
+    row: tuple[Any, ...], request: LoadRequest, destination: str, account: str, loaded: str
 ) -> None:
     of_destination, of_dataset, of_account = row[:3]
     if of_destination != destination:
         raise WrongArgument(
             f"account: {account} in the table {request.table} is of {of_destination}: set another "
-            "account for this source, or another table"
+            f"account for this source, or, if it has moved, delete the rows in {loaded}"
         )
     if of_account != account:
         raise WrongArgument(

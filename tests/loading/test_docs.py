@@ -17,7 +17,6 @@ from mailpartner_provider.warehouse.loading import load
 from mailpartner_provider.warehouse.request import LoadRequest
 from mailpartner_provider.warehouse.session import Session, Stop
 from mailpartner_provider.warehouse.statements import Statements
-from tests.loading.conftest import duckdb_file, postgres, postgres_server, snowflake  # noqa: F401
 from tests.support.changes import ANNE
 from tests.support.days import today
 from tests.support.project import PROJECT
