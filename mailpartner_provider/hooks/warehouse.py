@@ -39,22 +39,23 @@ def open_warehouse(conn_id: str, hook_params: Mapping[str, Any] | None) -> Itera
     :raises WrongArgument: the provider is not installed, or DuckDB is not
     :raises OSError: the warehouse cannot be reached
     """
-    if connection_type(conn_id) == DUCKDB:
-        with closing(_open(conn_id, lambda: _connect_duckdb(conn_id))) as connection:
-            yield Warehouse(connection, connection)  # a cursor would have its own transaction
+    connection = BaseHook.get_connection(conn_id)
+    if connection.conn_type == DUCKDB:
+        with closing(_open(conn_id, lambda: _connect_duckdb(connection))) as opened:
+            yield Warehouse(opened, opened)  # a cursor would have its own transaction
         return
     try:
-        hook = BaseHook.get_hook(conn_id, hook_params=dict(hook_params or {}))
+        hook = connection.get_hook(hook_params=dict(hook_params or {}))
     except Exception as error:  # Airflow raises many kinds, which name the class or the type
         raise WrongArgument(
             f"conn_id: the hook of {conn_id} cannot be made: install the provider of its type, or "
             f"correct hook_params ({error})"
         ) from None
-    with closing(_open(conn_id, hook.get_conn)) as connection:
+    with closing(_open(conn_id, hook.get_conn)) as opened:
         if hook.supports_autocommit:
-            hook.set_autocommit(connection, False)
-        with closing(connection.cursor()) as cursor:
-            yield Warehouse(connection, cursor)
+            hook.set_autocommit(opened, False)
+        with closing(opened.cursor()) as cursor:
+            yield Warehouse(opened, cursor)
 
 
 def _open(conn_id: str, connect: Callable[[], Any]) -> Any:
@@ -67,14 +68,14 @@ def _open(conn_id: str, connect: Callable[[], Any]) -> Any:
     raise OSError(f"connection {conn_id}: cannot connect: {cause}")
 
 
-def _connect_duckdb(conn_id: str) -> Any:
+def _connect_duckdb(connection: Any) -> Any:
     try:
         import duckdb
     except ImportError:
         install = "pip install 'mailpartner-provider[changes]'"
         raise WrongArgument(f"conn_id: DuckDB is not installed: {install}") from None
-    connection = BaseHook.get_connection(conn_id)
     file = connection.host or (f"/{connection.schema}" if connection.schema else None)
     if not file:
+        conn_id = connection.conn_id
         raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
     return duckdb.connect(file)
