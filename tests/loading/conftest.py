@@ -33,7 +33,7 @@ def postgres_server():
 @pytest.fixture
 def postgres(postgres_server, monkeypatch):
     """An empty PostgreSQL database."""
-    for statement in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
+    for statement in ("DROP SCHEMA IF EXISTS public CASCADE", "CREATE SCHEMA public"):
         postgres_server.query(statement)
     return connect(monkeypatch, postgres_server)
 

@@ -21,7 +21,7 @@ from tests.support.landing import land
 from tests.support.project import EXAMPLES
 from tests.support.runs import load, run_by_hand, run_by_scheduler
 from tests.support.snapshots import put_snapshot
-from tests.support.warehouses import CONN_ID, in_order, rows_of
+from tests.support.warehouses import CONN_ID, in_order, loading, rows_of
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -80,27 +80,31 @@ class TestExamples:
         assert {"load": "success"} == run.states
         assert sorted(row["email"] for row in THREE) == emails(server)
 
-    def test_by_hand(self, api, folder_lake, duckdb_file, monkeypatch):
-        """A run by hand loads what landed before there was a DAG that loads."""
-        self.connect(monkeypatch, duckdb_file, "DUCKDB_DEFAULT")
-        land(folder_lake)
 
-        run_by_hand(load(EXAMPLES / "mailpartner_load_duckdb.py"), noon())
+def test_by_hand(api, lake, duckdb_file):
+    """A run by hand loads what landed before there was a DAG that loads."""
+    land(lake)
 
-        assert sorted(row["email"] for row in THREE) == emails(duckdb_file)
+    run = run_by_hand(dag_of(loading(lake), schedule=[Asset(LOCAL)]), noon())
 
-    def test_event_by_hand(self, folder_lake, duckdb_file, monkeypatch):
-        """An event without a receipt wakes the load up as any other does."""
-        self.connect(monkeypatch, duckdb_file, "DUCKDB_DEFAULT")
-        put_snapshot(folder_lake.folder, today(), [ANNE])
-        somebody = dag_of(
-            Step(task_id="event", outlets=[Asset(LOCAL)]), schedule=NIGHTLY, due=midnight(today())
-        )
+    assert {"load": "success"} == run.states
+    assert sorted(row["email"] for row in THREE) == emails(duckdb_file)
 
-        _, run = run_by_scheduler(somebody, load(EXAMPLES / "mailpartner_load_duckdb.py"))
 
-        assert {"load": "success"} == run.states
-        assert ["anne@example.com"] == emails(duckdb_file)
+def test_event_by_hand(lake, duckdb_file):
+    """An event without a receipt wakes the load up as any other does."""
+    put_snapshot(lake.folder, today(), [ANNE])
+
+    _, run = run_by_scheduler(event(LOCAL), dag_of(loading(lake), schedule=[Asset(LOCAL)]))
+
+    assert {"load": "success"} == run.states
+    assert ["anne@example.com"] == emails(duckdb_file)
+
+
+def event(asset: str) -> Any:
+    """Return a DAG whose task makes an event that carries nothing."""
+    step = Step(task_id="event", outlets=[Asset(asset)])
+    return dag_of(step, schedule=NIGHTLY, due=midnight(today()))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_three_accounts(request, tmp_path, kind, days):
         for day in map(days_ago, range(1, days + 1)):
             put_snapshot(lake.folder, day, people[(day.toordinal() + number) % 4 :])
 
-    def loading(**trigger: Any) -> Any:
+    def loading_all(**trigger: Any) -> Any:
         sources = [{"source": str(lake), "account": name} for name, lake in lakes.items()]
         task = UnsubscribeToSqlOperator.partial(
             task_id="load",
@@ -136,21 +140,17 @@ def test_three_accounts(request, tmp_path, kind, days):
     def expected() -> list[tuple]:
         return in_order(row for name, lake in lakes.items() for row in rows_of(lake.folder, name))
 
-    def event() -> Any:
-        step = Step(task_id="event", outlets=[Asset("lists")])
-        return dag_of(step, schedule=NIGHTLY, due=midnight(today()))
-
-    run_by_hand(loading(), noon())
+    run_by_hand(loading_all(), noon())
     assert expected() == in_order(server.query("SELECT * FROM unsubscribes"))
 
     put_snapshot(lakes["hats"].folder, today(), people)
-    run_by_scheduler(event(), loading(schedule=[Asset("lists")]))
+    run_by_scheduler(event("lists"), loading_all(schedule=[Asset("lists")]))
     assert expected() == in_order(server.query("SELECT * FROM unsubscribes"))
 
     put_snapshot(lakes["shoes"].folder, yesterday(), people[:2])
     put_snapshot(lakes["gloves"].folder, days_ago(days), [])
     remove(lakes["hats"], days_ago(days))
-    run_by_scheduler(event(), loading(schedule=[Asset("lists")]))
+    run_by_scheduler(event("lists"), loading_all(schedule=[Asset("lists")]))
     assert expected() == in_order(server.query("SELECT * FROM unsubscribes"))
 
 
