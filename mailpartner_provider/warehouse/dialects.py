@@ -34,6 +34,7 @@ class Dialect:
     :param trim: ``{text}`` without the characters ``{spaces}`` at both ends
     :param insert_parameters: the parameters of ``insert``, of ``account`` and ``files``; None where
         it is PostgreSQL's COPY, which takes no parameters but the rows
+    :param sources: how the URIs of files begin that it can read
     :param has_indexes: whether tables can have indexes
     """
 
@@ -51,7 +52,18 @@ class Dialect:
     adds_account: bool = False
     trim: str = "trim(BOTH {spaces} FROM {text})"
     insert_parameters: tuple[str, ...] | None = ("account",)
+    sources: str = ""
     has_indexes: bool = False
+
+    def check_source(self, uri: str) -> None:
+        """Check that files can be read where they lie.
+
+        :raises WrongArgument: they cannot
+        """
+        if not uri.startswith(self.sources):
+            raise WrongArgument(
+                f"source: {self.name} reads files from {self.sources} only, not from {uri}"
+            )
 
     def type_of(self, column: pa.DataType) -> str:
         """Return the SQL type of a column of a file."""
@@ -111,6 +123,7 @@ DIALECTS = {
             "DROP TABLE IF EXISTS {staged}",
             "CREATE TEMPORARY TABLE {staged} (\n{definitions}\n)",
         ),
+        sources="s3://",
         stage="COPY {staged}\nFROM '{uri}'\nIAM_ROLE DEFAULT\nFORMAT AS PARQUET",
         insert="INSERT INTO {table} (account, {columns})\nSELECT %s, {columns}\nFROM {staged}",
         sha256="sha2({text}, 256)",

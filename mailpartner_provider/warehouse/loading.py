@@ -52,6 +52,8 @@ class _Load:
         newest = parts.newest_receipt(request.source)
         destination = request.source.uri("").rstrip("/")
         parts.check_source(request.dataset, newest, destination)
+        if request.dataset != RECEIPTS:
+            dialect.check_source(destination)
         account = request.account or newest.conn_id
         if not account:
             raise WrongArgument(

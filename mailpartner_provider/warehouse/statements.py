@@ -77,7 +77,7 @@ class Statements:
     def read_loaded(self) -> str:
         """Return the statement that reads what was loaded for a destination, or for an account."""
         return self._bound(
-            "SELECT destination, dataset, account, snapshot_date, sha256, row_count\n"
+            "SELECT destination, dataset, account, snapshot_date, sha256\n"
             f"FROM {self.loaded}\n"
             "WHERE destination = ? OR account = ?"
         )

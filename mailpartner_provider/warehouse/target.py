@@ -22,7 +22,7 @@ _DISTINCTIVE = {
 
 
 class Held(NamedTuple):
-    """What the table holds of a day."""
+    """What the table holds of a day: the digest that was loaded, and the rows that are there."""
 
     sha256: str
     rows: int
@@ -48,10 +48,9 @@ def create_table(session: Session, statements: Statements) -> None:
 def read_held(
     session: Session, statements: Statements, request: LoadRequest, account: str
 ) -> dict[date, Held]:
-    """Return the days of an account that the table holds whole, as ``loaded`` says.
+    """Return what the table holds of each day of an account that was loaded.
 
-    A day that has more or fewer rows than were loaded, because somebody changed the table, is not
-    among them.
+    The rows are counted, because somebody may have changed the table.
 
     :raises WrongArgument: the table holds another dataset, or the account another destination
     """
@@ -62,10 +61,10 @@ def read_held(
     counted = session.fetch("SELECT", statements.count_days(), [account])
     session.rollback()
     rows_of = {day and _date(day): int(rows) for day, rows in counted}
-    held = {_date(row[3]): Held(row[4], int(row[5])) for row in found}
+    digests = {_date(row[3]): row[4] for row in found}
     if request.dataset == CURRENT:
-        rows_of = dict.fromkeys(held, rows_of[None])
-    return {day: each for day, each in held.items() if rows_of.get(day, 0) == each.rows}
+        rows_of = dict.fromkeys(digests, rows_of[None])
+    return {day: Held(sha256, rows_of.get(day, 0)) for day, sha256 in digests.items()}
 
 
 def _check_columns(table: str, found: list[str], expected: pa.Schema) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import traceback
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from mailpartner_provider.errors import BadData
+from mailpartner_provider.errors import BadData, WrongArgument
+from mailpartner_provider.warehouse.dialects import DIALECTS
 from tests.support.changes import ANNE, BJORN, CARLA, comparing
 from tests.support.days import days_ago, today, yesterday
 from tests.support.lake import Lake
@@ -88,15 +91,31 @@ def test_no_such_connection(loaded, server):
         load(loaded, account="hats", conn_id="nowhere")
 
 
-def test_provider_not_installed(loaded, monkeypatch):
-    """A connection whose provider cannot be imported."""
-    import sys
-
+def test_provider_not_installed(monkeypatch):
+    """A connection whose provider cannot be imported; Airflow keeps that in mind, so elsewhere."""
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "redshift"}))
-    monkeypatch.setitem(sys.modules, "airflow.providers.amazon.aws.hooks.redshift_sql", None)
+    script = """
+import sys
+sys.modules["airflow.providers.amazon.aws.hooks.redshift_sql"] = None
+from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.hooks.warehouse import open_warehouse
+try:
+    open_warehouse("warehouse", None).__enter__()
+except WrongArgument as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", script]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    with pytest.raises(AirflowFailException, match="install the provider of its type"):
-        load(loaded, account="hats")
+    assert "conn_id: the hook of warehouse cannot be made: install the provider of its" in shown
+
+
+def test_redshift_reads_s3():
+    """Redshift reads files from S3, and from no other place."""
+    DIALECTS["redshift"].check_source("s3://lake/unsubscribes")
+
+    with pytest.raises(WrongArgument, match="source: Redshift reads files from s3:// only, not"):
+        DIALECTS["redshift"].check_source("gs://lake/unsubscribes")
 
 
 def test_changes_as_list(lake, feed, server):

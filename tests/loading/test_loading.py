@@ -173,6 +173,19 @@ class TestDays:
             assert "1 days that were loaded" in log()
         assert 0 == load(lake, "snapshots", account="hats", removed_days="delete")["days"]
 
+    def test_removed_though_changed(self, lake, server):
+        """A day that the lake has no more goes, also if somebody has changed it in the table."""
+        for days in (1, 0):
+            put_snapshot(lake.folder, days_ago(days), [ANNE, BJORN])
+        load(lake, "snapshots", account="hats")
+        server.query(f"DELETE FROM unsubscribes WHERE id = 1 AND snapshot_date = '{yesterday()}'")
+        lake.partition(yesterday()).unlink()
+        lake.receipt_path(yesterday()).unlink()
+
+        load(lake, "snapshots", account="hats", removed_days="delete")
+
+        assert landed(lake, "hats") == held(server)
+
     def test_changes(self, lake, feed, warehouse):
         """The changes of each day, those of days on which nothing changed among them."""
         for days, people in ((3, [ANNE, BJORN]), (2, [ANNE, BJORN]), (1, [BJORN, CARLA])):
