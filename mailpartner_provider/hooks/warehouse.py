@@ -12,6 +12,8 @@ from mailpartner_provider.errors import WrongArgument
 
 DUCKDB = "duckdb"
 
+_MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to files beside the database
+
 
 class Warehouse(NamedTuple):
     """An open connection to a warehouse, and a cursor of it."""
@@ -78,4 +80,8 @@ def _connect_duckdb(connection: Any) -> Any:
     if not file:
         conn_id = connection.conn_id
         raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
-    return duckdb.connect(file)
+    database = duckdb.connect(file)
+    # Its caches grow to most of the machine's memory otherwise. No order has to be kept.
+    database.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
+    database.execute("SET preserve_insertion_order = false")
+    return database
