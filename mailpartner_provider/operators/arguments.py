@@ -13,8 +13,7 @@ from mailpartner_provider.lake.layouts import LAYOUTS, SNAPSHOT
 from mailpartner_provider.lake.receipts import TaskRun
 from mailpartner_provider.privacy.hashing import EMAIL_MODES
 from mailpartner_provider.snapshots.request import Limits
-from mailpartner_provider.warehouse.request import CHANGES, DATASETS, REMOVED_DAYS
-from mailpartner_provider.warehouse.statements import check_name
+from mailpartner_provider.warehouse.request import CHANGES, DATASETS, REMOVED_DAYS, check_name
 
 #: How far the clock of a worker may be behind that of the scheduler.
 CLOCK_SKEW = timedelta(minutes=5)

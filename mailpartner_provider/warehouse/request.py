@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.lake.storage import Destination
 
 CURRENT, CHANGES, SNAPSHOTS, RECEIPTS = DATASETS = ("current", "changes", "snapshots", "receipts")
 KEEP, DELETE = REMOVED_DAYS = ("keep", "delete")
+
+_TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.){0,2}[A-Za-z_][A-Za-z0-9_]*")
 
 
 class LoadRequest(NamedTuple):
@@ -43,3 +47,16 @@ class LoadReport:
     def as_dict(self) -> dict[str, Any]:
         """Return a flat dict of strings, numbers and nulls."""
         return asdict(self)
+
+
+def check_name(name: object, argument: str) -> str:
+    """Return the name of a table or view, which may have a schema and a database before it.
+
+    :raises WrongArgument: it is none
+    """
+    if isinstance(name, str) and _TABLE.fullmatch(name):
+        return name
+    raise WrongArgument(
+        f"{argument}: expected a name such as 'unsubscribes' or 'mailpartner.unsubscribes', "
+        f"without quotes, got {name!r}"
+    )

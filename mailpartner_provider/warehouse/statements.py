@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 import pyarrow as pa
 
-from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.warehouse.dialects import Dialect
-
-_TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.){0,2}[A-Za-z_][A-Za-z0-9_]*")
 
 #: What was loaded, in a table beside the table.
 LOADED = pa.schema(
@@ -26,19 +22,6 @@ LOADED = pa.schema(
     ]
 )
 ACCOUNT = pa.field("account", pa.string(), nullable=False)
-
-
-def check_name(name: object, argument: str) -> str:
-    """Return the name of a table or view, which may have a schema and a database before it.
-
-    :raises WrongArgument: it is none
-    """
-    if isinstance(name, str) and _TABLE.fullmatch(name):
-        return name
-    raise WrongArgument(
-        f"{argument}: expected a name such as 'unsubscribes' or 'mailpartner.unsubscribes', "
-        f"without quotes, got {name!r}"
-    )
 
 
 @dataclass(frozen=True)
