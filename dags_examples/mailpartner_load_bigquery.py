@@ -9,7 +9,6 @@ dataset ``mailpartner``. Needs ``pip install apache-airflow-providers-google gcs
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from operator import itemgetter
 from typing import Any
 
 try:
@@ -23,6 +22,7 @@ from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 # If ASSERT fails, the script ends before anything has changed.
 LOAD = """
 CREATE TABLE IF NOT EXISTS mailpartner.unsubscribes (
+    account STRING NOT NULL,
     id INT64 NOT NULL,
     email STRING NOT NULL,
     created_at TIMESTAMP,
@@ -36,9 +36,10 @@ LOAD DATA OVERWRITE TEMP TABLE landed FROM FILES (format = 'PARQUET', uris = [%(
 ASSERT (SELECT count(*) FROM landed) = %(rows)s AS 'More or fewer rows than the receipt says';
 
 BEGIN TRANSACTION;
-DELETE FROM mailpartner.unsubscribes WHERE snapshot_date = %(snapshot_date)s;
-INSERT INTO mailpartner.unsubscribes (id, email, created_at, snapshot_date, extra_fields)
-SELECT id, email, created_at, snapshot_date, extra_fields FROM landed;
+DELETE FROM mailpartner.unsubscribes
+WHERE account = %(conn_id)s AND snapshot_date = %(snapshot_date)s;
+INSERT INTO mailpartner.unsubscribes (account, id, email, created_at, snapshot_date, extra_fields)
+SELECT %(conn_id)s, id, email, created_at, snapshot_date, extra_fields FROM landed;
 COMMIT TRANSACTION;
 """
 
@@ -56,13 +57,14 @@ with DAG(
 
     @task
     def receipts(**context: Any) -> list[dict[str, Any]]:
-        """Return the newest receipt of every day that was landed."""
+        """Return the newest receipt of every partition that was landed."""
         name = "triggering_asset_events"
         if name not in context:  # Airflow 2 calls assets datasets
             name = "triggering_dataset_events"
-        landed = [event.extra for events in context[name].values() for event in events]
-        landed.sort(key=itemgetter("observed_at"))
-        return list({receipt["snapshot_date"]: receipt for receipt in landed}.values())
+        extras = [event.extra or {} for events in context[name].values() for event in events]
+        landed = [extra for extra in extras if "observed_at" in extra]  # others are made by hand
+        landed.sort(key=lambda receipt: receipt["observed_at"])
+        return list({receipt["uri"]: receipt for receipt in landed}.values())
 
     SQLExecuteQueryOperator.partial(
         task_id="load",

@@ -10,8 +10,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 try:
-    from airflow.sdk import DAG, Variable, task
+    from airflow.sdk import DAG, Asset, Variable, task
 except ImportError:  # Airflow 2
+    from airflow.datasets import Dataset as Asset
     from airflow.decorators import task
     from airflow.models.dag import DAG
     from airflow.models.variable import Variable
@@ -42,4 +43,5 @@ with DAG(
         task_id="land_unsubscribes",
         destination=f"{LAKE}/accounts/account={ACCOUNT}",
         map_index_template="{{ task.mailpartner_conn_id }}",
+        outlets=[Asset("mailpartner-unsubscribes-accounts")],
     ).expand(mailpartner_conn_id=connections())

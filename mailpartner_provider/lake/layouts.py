@@ -22,7 +22,7 @@ from mailpartner_provider.lake.commit import Commit, Declared
 from mailpartner_provider.lake.names import PARTITION_PREFIX, is_partition_file, partition_file
 from mailpartner_provider.lake.receipts import Receipt, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
-from mailpartner_provider.lake.storage import FileInfo
+from mailpartner_provider.lake.storage import FileInfo, Readable
 
 SNAPSHOT, CREATED = LAYOUTS = ("snapshot", "created")
 INDEX = "_partitions.json"
@@ -171,9 +171,9 @@ def list_partitions(commit: Commit) -> dict[str, FileInfo]:
     return {name: info for name, info in files.items() if is_partition_file(name)}
 
 
-def read_index(commit: Commit) -> Index | None:
+def read_index(destination: Readable) -> Index | None:
     """Read the index: empty if it cannot be read, None if there is none."""
-    content = commit.read(INDEX)
+    content = destination.read(INDEX)
     if content is None:
         return None
     try:
@@ -186,7 +186,7 @@ def read_index(commit: Commit) -> Index | None:
             for name, each in json.loads(content.data).items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        log.warning("Ignoring unreadable index %s: writing all partitions", commit.uri(INDEX))
+        log.warning("Ignoring unreadable index %s: writing all partitions", destination.uri(INDEX))
         return {}
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from mailpartner_provider.errors import Conflict
-from mailpartner_provider.lake.scratch import digest, naming_path, scratch_folder
+from mailpartner_provider.lake.scratch import digest, naming_path, temporary_folder
 from mailpartner_provider.lake.storage import Content, FileInfo, quoted
 
 if TYPE_CHECKING:
@@ -109,10 +108,8 @@ class ObjectStore(ABC):
         except ConditionFailed:
             raise self._conflict(name) from None
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        with scratch_folder(Path(tempfile.gettempdir())) as folder:
-            yield folder
+    def scratch(self) -> AbstractContextManager[Path]:
+        return temporary_folder()
 
     def locked(self, raise_if_stopped: Callable[[], None]) -> AbstractContextManager[None]:
         return nullcontext()

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from mailpartner_provider.errors import MailPartnerError
@@ -45,6 +45,11 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         os.close(lock)  # first, as NFS keeps the names of open files, and so their folder
         os.close(folder_lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary_folder() -> AbstractContextManager[Path]:
+    """Make a scratch folder among the temporary files."""
+    return scratch_folder(Path(tempfile.gettempdir()))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from mailpartner_provider.errors import RequestFailed, WrongArgument
 from mailpartner_provider.lake.layouts import LAYOUTS, SNAPSHOT
 from mailpartner_provider.lake.receipts import TaskRun
 from mailpartner_provider.privacy.email_modes import EMAIL_MODES
+from mailpartner_provider.warehouse.request import CHANGES, DATASETS, REMOVED_DAYS, check_name
 
 #: How far the clock of a worker may be behind that of the scheduler.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -154,6 +155,30 @@ def read_keep_days(keep_days: Any, partition_by: str) -> int | None:
             f"{partition_by!r} are the list as it is now, none of which is too old"
         )
     return keep_days
+
+
+def read_dataset(dataset: Any) -> str:
+    """Read ``dataset``."""
+    return _one_of(DATASETS, dataset, "dataset")
+
+
+def read_table(table: Any) -> str:
+    """Read ``table``."""
+    return check_name(table, "table")
+
+
+def read_removed_days(removed_days: Any) -> str:
+    """Read ``removed_days``."""
+    return _one_of(REMOVED_DAYS, removed_days, "removed_days")
+
+
+def read_history_view(history_view: Any, dataset: str) -> str | None:
+    """Read ``history_view``, which only changes can have."""
+    if history_view is None:
+        return None
+    if dataset != CHANGES:
+        raise WrongArgument(f"history_view: only applies to dataset={CHANGES!r}")
+    return check_name(history_view, "history_view")
 
 
 def _dates_of_run(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 import pytest
 
@@ -15,16 +17,21 @@ pytestmark = [
 ]
 
 
-def test_dags(tmp_path):
+def test_dags(tmp_path, monkeypatch):
     """Airflow's scheduler runs the landing, and its asset runs the loading."""
     code = block("docs/tutorial.md", "python", "opt_outs_load")
     file = tmp_path / "opt_outs.py"
+    database = str(tmp_path / "warehouse.duckdb")
+    connection = json.dumps({"conn_type": "duckdb", "host": database})
+    monkeypatch.setenv("AIRFLOW_CONN_DUCKDB_DEFAULT", connection)
     file.write_text(code.replace("/tmp/lake", str(tmp_path / "lake")))
 
     runs = {run.dag_run.dag_id: run.states for run in run_by_scheduler(*load_all(file))}
 
     assert {"load": "success"} == runs["opt_outs_load"]
     assert "success" == runs["opt_outs_land"]["land"]
-    with duckdb.connect(tmp_path / "lake" / "warehouse.duckdb") as warehouse:
-        ids = [id for (id,) in warehouse.execute("FROM current_opt_outs SELECT id").fetchall()]
+    with duckdb.connect(database) as warehouse:
+        ids = [
+            id for (id,) in warehouse.execute("FROM unsubscribes SELECT id ORDER BY id").fetchall()
+        ]
     assert [row["id"] for row in THREE] == ids

@@ -8,7 +8,7 @@ checks the types. ``test_public_names.py`` beside it runs these functions on thi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
+from mailpartner_provider.operators.unsubscribe_to_sql import UnsubscribeToSqlOperator
 from mailpartner_provider.testing.answers import (
     Answer,
     Ending,
@@ -245,15 +246,40 @@ def make_deletion() -> DeleteUnsubscribesOperator:
     return operator
 
 
+def make_load() -> UnsubscribeToSqlOperator:
+    """Make the operator that loads what was landed into a table, with all its arguments."""
+    operator = UnsubscribeToSqlOperator(
+        task_id="load",
+        source="s3://aws_default@lake/mailpartner/changes",
+        conn_id="postgres_default",
+        table="mailpartner.unsubscribe_changes",
+        dataset="changes",
+        account="hats",
+        removed_days="keep",
+        history_view="mailpartner.suppressions",
+        hook_params={"options": "-c statement_timeout=600000"},
+    )
+    assert_type(operator.source, str)
+    assert_type(operator.conn_id, str)
+    assert_type(operator.table, str)
+    assert_type(operator.dataset, str)
+    assert_type(operator.account, str | None)
+    assert_type(operator.removed_days, str)
+    assert_type(operator.history_view, str | None)
+    assert_type(operator.hook_params, Mapping[str, Any] | None)
+    return operator
+
+
 def execute(
     operator: UnsubscribeToParquetOperator
     | UnsubscribeChangesOperator
+    | UnsubscribeToSqlOperator
     | PushUnsubscribesOperator
     | ConfirmPushesOperator
     | DeleteUnsubscribesOperator,
     context: Context,
 ) -> dict[str, Any]:
-    """Execute an operator; return its receipt."""
+    """Execute an operator; return its receipt or report."""
     return assert_type(operator.execute(context), dict[str, Any])
 
 

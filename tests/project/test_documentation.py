@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 import shutil
 import subprocess
 import sys
 from datetime import date, datetime
-from types import SimpleNamespace
 
 import duckdb
 import pyarrow.parquet as pq
@@ -259,33 +259,23 @@ def test_alert(capsys):
     assert "land: RequestRefused: the API key is wrong: correct it\n" == capsys.readouterr().out
 
 
-def test_load(capsys):
-    """A run that events trigger is shown their receipts."""
-    code = block(LOADING, "python", "def load").replace("airflow.sdk", "tests.support.sdk")
+def test_load(two_days, tmp_path, monkeypatch):
+    """The operator that loads leaves the newest list in the table."""
+    code = block(LOADING, "python", "UnsubscribeToSqlOperator(").replace(
+        "s3://aws_default@lake/unsubscribes", str(two_days)
+    )
+    file = str(tmp_path / "database")
+    connection = json.dumps({"conn_type": "duckdb", "host": file})
+    monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", connection)
+    code = code.replace("airflow.sdk", "tests.support.sdk")
     code = code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
-    if AIRFLOW < (3,):
-        code = code.replace("triggering_asset", "triggering_dataset")
     names: dict = {"datetime": datetime}
-    receipt = {"rows": 3, "snapshot_date": "2026-11-23", "uri": "file:///lake/part-00000.parquet"}
-
     exec(code, names)
-    names["load"].function({"asset": [SimpleNamespace(extra=receipt)]})
 
-    expected = "Load 3 rows of 2026-11-23 from file:///lake/part-00000.parquet\n"
-    assert expected == capsys.readouterr().out
-
-
-def test_load_into_duckdb(two_days):
-    """The statements replace the day, however often they run, and leave the other."""
-    with duckdb.connect() as connection:
-        every = f"read_parquet('{two_days}/dt=*/*.parquet')"
-        connection.execute(f"CREATE TABLE unsubscribes AS SELECT * EXCLUDE dt FROM {every}")
-        for _ in range(2):
-            (count,) = connection.execute(in_days_of(block(LOADING, "sql", "DELETE"))).fetchone()
-            connection.commit()
-        (total,) = connection.execute("SELECT count(*) FROM unsubscribes").fetchone()
-
-    assert (3, 6) == (count, total)
+    assert 3 == names["load"].execute({})["rows"]
+    with duckdb.connect(file) as connection:
+        rows = connection.sql("SELECT DISTINCT snapshot_date FROM unsubscribes").fetchall()
+    assert [(today(),)] == rows
 
 
 @pytest.mark.engine

@@ -46,7 +46,10 @@ ROOMS = {
     "snapshots": {"api", "lake", "privacy"},
     "changes": {"lake", "privacy"},
     "pushes": {"api", "lake", "privacy"},
-    "operators": {"api", "lake", "privacy", "hooks", "snapshots", "changes", "pushes"},
+    "warehouse": {"lake", "privacy"},
+    "operators": {
+        *("api", "lake", "privacy", "hooks", "snapshots", "changes", "pushes", "warehouse"),
+    },
     "ui": {"lake", "hooks", "operators.links"},
     "__main__": {"hooks", "lake", "privacy"},
 }
@@ -61,10 +64,9 @@ THIRD_PARTIES = {
     "pandas": {"hooks"},
     "pyarrow": {
         *("schemas", "api", "lake", "privacy", "hooks", "snapshots", "changes"),
-        "pushes.listed",
-        "operators.telemetry",
+        *("pushes.listed", "warehouse", "operators.telemetry"),
     },
-    "duckdb": {"changes.diff"},
+    "duckdb": {"changes.diff", "hooks.warehouse"},
     "fsspec": {"lake.objects"},
     "s3fs": {"lake.s3", "lake.s3_requests"},
     "botocore": {"lake.s3_requests"},
@@ -108,6 +110,7 @@ LIGHT = {
     "operators.confirm_pushes": "BaseOperator, AirflowFailException",
     "operators.delete_unsubscribes": "BaseOperator, AirflowFailException",
     "operators.push_unsubscribes": "BaseOperator, AirflowFailException",
+    "operators.unsubscribe_to_sql": "BaseOperator, AirflowFailException",
     "operators.links": "BaseOperatorLink, XCom, conf",
     "ui.plugin": "AirflowPlugin, BaseOperatorLink, XCom, conf",
 }

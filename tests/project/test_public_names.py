@@ -26,6 +26,7 @@ CLASSES = (
     "operators.push_unsubscribes",
     "operators.unsubscribe_changes",
     "operators.unsubscribe_to_parquet",
+    "operators.unsubscribe_to_sql",
 )
 #: Modules of which everything is public that has no underscore.
 EVERYTHING = (
@@ -114,6 +115,7 @@ def test_help(command):
         public_names.make_push,
         public_names.make_confirmation,
         public_names.make_deletion,
+        public_names.make_load,
     ],
 )
 def test_operators(make):

@@ -14,6 +14,7 @@ FORKS.set_forkserver_preload(
         "mailpartner_provider.operators.arguments",
         "s3fs",
         "tests.support.created",
+        "tests.support.deadly",
         "tests.support.erasing",
         "tests.support.processes",
         "tests.support.pushing",

@@ -1,0 +1,86 @@
+"""Connections to warehouses: those of Airflow's providers, and DuckDB, which has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple
+
+from mailpartner_provider.compat import BaseHook
+from mailpartner_provider.errors import WrongArgument
+
+DUCKDB = "duckdb"
+
+_MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to files beside the database
+
+
+class Warehouse(NamedTuple):
+    """An open connection to a warehouse, and a cursor of it."""
+
+    connection: Any
+    cursor: Any
+
+
+def connection_type(conn_id: str) -> str:
+    """Return the type of an Airflow connection.
+
+    :raises AirflowNotFoundException: there is no such connection
+    """
+    conn_type: str = BaseHook.get_connection(conn_id).conn_type
+    return conn_type
+
+
+@contextmanager
+def open_warehouse(conn_id: str, hook_params: Mapping[str, Any] | None) -> Iterator[Warehouse]:
+    """Open a warehouse by its Airflow connection; close it afterwards.
+
+    A connection of the type ``duckdb`` names the database file as its host, or as the path of its
+    URI. All others are opened by the hook of their provider, which is a ``DbApiHook``.
+
+    :raises WrongArgument: the provider is not installed, or DuckDB is not
+    :raises OSError: the warehouse cannot be reached
+    """
+    connection = BaseHook.get_connection(conn_id)
+    if connection.conn_type == DUCKDB:
+        with closing(_open(conn_id, lambda: _connect_duckdb(connection))) as opened:
+            yield Warehouse(opened, opened)  # a cursor would have its own transaction
+        return
+    try:
+        hook = connection.get_hook(hook_params=dict(hook_params or {}))
+    except Exception as error:  # Airflow raises many kinds, which name the class or the type
+        raise WrongArgument(
+            f"conn_id: the hook of {conn_id} cannot be made: install the provider of its type, or "
+            f"correct hook_params ({error})"
+        ) from None
+    with closing(_open(conn_id, hook.get_conn)) as opened:
+        if hook.supports_autocommit:
+            hook.set_autocommit(opened, False)
+        with closing(opened.cursor()) as cursor:
+            yield Warehouse(opened, cursor)
+
+
+def _open(conn_id: str, connect: Callable[[], Any]) -> Any:
+    try:
+        return connect()
+    except WrongArgument:
+        raise
+    except Exception as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+    raise OSError(f"connection {conn_id}: cannot connect: {cause}")
+
+
+def _connect_duckdb(connection: Any) -> Any:
+    try:
+        import duckdb
+    except ImportError:
+        install = "pip install 'mailpartner-provider[changes]'"
+        raise WrongArgument(f"conn_id: DuckDB is not installed: {install}") from None
+    file = connection.host or (f"/{connection.schema}" if connection.schema else None)
+    if not file:
+        conn_id = connection.conn_id
+        raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
+    database = duckdb.connect(file)
+    # Its caches grow to most of the machine's memory otherwise. No order has to be kept.
+    database.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
+    database.execute("SET preserve_insertion_order = false")
+    return database

@@ -1,0 +1,133 @@
+"""The operator that loads what was landed into a table of a database or warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mailpartner_provider.compat import BaseOperator
+from mailpartner_provider.errors import clear_frame_locals
+from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from mailpartner_provider.warehouse.request import LoadReport, LoadRequest
+    from mailpartner_provider.warehouse.session import Stop
+
+
+class UnsubscribeToSqlOperator(BaseOperator):
+    """Load the landed suppression list, its changes or its receipts into a table.
+
+    Loads whatever the table lacks of the source: the first run loads everything, later ones what
+    has landed since, or has landed again. Each day is replaced in one transaction, with a row in
+    ``<table>_loaded`` that says so; a run that finds nothing new changes nothing. An asset event
+    only wakes the task up: what is loaded comes from the receipts in the source.
+
+    The table is created with the columns of the files and ``account``. Several accounts may share
+    a table; each replaces its own rows only.
+
+    :param source: the ``destination`` of the snapshots, or of the changes (templated)
+    :param conn_id: a connection to PostgreSQL, DuckDB, Snowflake or Redshift (templated)
+    :param table: the table, such as ``mailpartner.unsubscribes`` (templated)
+    :param dataset: ``current``, the newest live list; ``changes``, the records added, removed or
+        changed each day; ``snapshots``, the whole list of each day; ``receipts``, one row for each
+        landing
+    :param account: the value of the column ``account``; None: the connection id in the newest
+        receipt (templated)
+    :param removed_days: what happens to loaded days that the source no longer has: ``keep`` or
+        ``delete``
+    :param history_view: for ``changes``, the name of a view to create, which has the intervals in
+        which people were suppressed; None: no view (templated)
+    :param hook_params: arguments for the hook of the connection, as for ``SQLExecuteQueryOperator``
+    :return: counts and days; never a record or an address
+    :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not
+        retry
+    :raises AirflowSkipException: there is no live snapshot yet
+    :raises BadData: a day does not match its receipt; all other days were loaded
+    :raises OSError: the source or the database refuses; its values are not quoted
+    """
+
+    template_fields: Sequence[str] = ("source", "conn_id", "table", "account", "history_view")
+    ui_color = "#e4f0e8"
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        conn_id: str,
+        table: str = "unsubscribes",
+        dataset: str = "current",
+        account: str | None = None,
+        removed_days: str = "keep",
+        history_view: str | None = None,
+        hook_params: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.conn_id = conn_id
+        self.table = table
+        self.dataset = dataset
+        self.account = account
+        self.removed_days = removed_days
+        self.history_view = history_view
+        self.hook_params = hook_params
+
+    @clear_frame_locals()
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Load; return the report and attach it to every outlet asset's event."""
+        with airflow_errors(self.log):
+            report = self._load(self._request())
+            self._report(report)
+        return attach_receipt(report, self.outlets, context)
+
+    def on_kill(self) -> None:
+        """Stop the load; the day that is being loaded stays as it was."""
+        self._stop.stop()
+
+    @cached_property
+    def _stop(self) -> Stop:
+        from mailpartner_provider.warehouse.session import Stop
+
+        return Stop()
+
+    def _request(self) -> LoadRequest:
+        """Return the checked arguments, now that templates are rendered."""
+        from mailpartner_provider.hooks.storage import open_destination
+        from mailpartner_provider.operators import arguments
+        from mailpartner_provider.warehouse.request import LoadRequest
+
+        dataset = arguments.read_dataset(self.dataset)
+        return LoadRequest(
+            source=open_destination(self.source, "source"),
+            dataset=dataset,
+            table=arguments.read_table(self.table),
+            account=self.account,
+            removed_days=arguments.read_removed_days(self.removed_days),
+            history_view=arguments.read_history_view(self.history_view, dataset),
+        )
+
+    def _load(self, request: LoadRequest) -> LoadReport:
+        from mailpartner_provider.hooks.warehouse import connection_type, open_warehouse
+        from mailpartner_provider.warehouse.dialects import dialect_of
+        from mailpartner_provider.warehouse.loading import load
+        from mailpartner_provider.warehouse.session import Session
+
+        dialect = dialect_of(connection_type(self.conn_id), self.conn_id)
+        with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
+            session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
+            return load(request, session, dialect, self._stop)
+
+    def _report(self, report: LoadReport) -> None:
+        self.log.info(
+            "Loaded %d rows of %d days of %s into %s (%s); %d days were loaded before, %d removed",
+            report.rows,
+            report.days,
+            report.account,
+            report.table,
+            report.dataset,
+            report.unchanged_days,
+            report.removed_days,
+        )

@@ -1,0 +1,70 @@
+"""Rows on their way into a warehouse, in memory that does not grow with the list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+
+from mailpartner_provider.lake.parquet import in_row_groups, write_rows
+from mailpartner_provider.warehouse.statements import ACCOUNT
+
+_BATCH_ROWS = 32_768
+_NUL = "\x00"
+
+
+class CsvRows:
+    """The rows of files as PostgreSQL's COPY reads them, an account before each.
+
+    PostgreSQL has no text with a NUL in it: these are left out of texts, and the rows counted.
+
+    :param heartbeat: called before each batch; may raise
+    """
+
+    def __init__(self, files: Iterable[Path], account: str, heartbeat: Callable[[], None]) -> None:
+        self.rows_with_nul = 0
+        self._files = files
+        self._account = account
+        self._heartbeat = heartbeat
+
+    def __iter__(self) -> Iterator[bytes]:
+        options = csv.WriteOptions(include_header=False, quoting_style="needed")
+        for batch in _rows(self._files, self._account):
+            self._heartbeat()
+            text = BytesIO()
+            csv.write_csv(self._without_nul(batch), text, options)
+            yield text.getvalue()
+
+    def _without_nul(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = batch.columns
+        found = pa.array([], pa.bool_())
+        for index, column in enumerate(columns):
+            if column.type != pa.string():
+                continue
+            has_nul = pc.fill_null(pc.match_substring(column, _NUL), False)
+            if has_nul.true_count:
+                columns[index] = pc.replace_substring(column, _NUL, "")
+                found = pc.or_(found, has_nul) if len(found) else has_nul
+        self.rows_with_nul += found.true_count
+        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def write_with_account(file: Path, account: str, copy: Path) -> None:
+    """Write a copy of a Parquet file with the account as its first column."""
+    schema = pq.read_schema(file).remove_metadata().insert(0, ACCOUNT)
+    write_rows(copy, in_row_groups(_rows([file], account), schema), schema)
+
+
+def _rows(files: Iterable[Path], account: str) -> Iterator[pa.RecordBatch]:
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(_BATCH_ROWS):
+                accounts = pc.fill_null(pa.nulls(batch.num_rows, pa.string()), account)
+                yield pa.RecordBatch.from_arrays(
+                    [accounts, *batch.columns], schema=batch.schema.insert(0, ACCOUNT)
+                )

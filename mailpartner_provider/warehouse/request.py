@@ -1,0 +1,62 @@
+"""The parameters of a load, and what it reports."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.lake.storage import Destination
+
+CURRENT, CHANGES, SNAPSHOTS, RECEIPTS = DATASETS = ("current", "changes", "snapshots", "receipts")
+KEEP, DELETE = REMOVED_DAYS = ("keep", "delete")
+
+_TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.){0,2}[A-Za-z_][A-Za-z0-9_]*")
+
+
+class LoadRequest(NamedTuple):
+    """The parameters of a load.
+
+    ``account`` is None for the connection of the newest landing. ``removed_days`` is what to do
+    with loaded days that the lake no longer has. ``history_view`` is None for no view.
+    """
+
+    source: Destination
+    dataset: str
+    table: str
+    account: str | None = None
+    removed_days: str = KEEP
+    history_view: str | None = None
+
+
+@dataclass
+class LoadReport:
+    """What a load did, in counts and days; ``rows`` are those of the ``days`` that were loaded."""
+
+    destination: str
+    dataset: str
+    table: str
+    account: str
+    days: int = 0
+    rows: int = 0
+    unchanged_days: int = 0
+    removed_days: int = 0
+    newest_day: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a flat dict of strings, numbers and nulls."""
+        return asdict(self)
+
+
+def check_name(name: object, argument: str) -> str:
+    """Return the name of a table or view, which may have a schema and a database before it.
+
+    :raises WrongArgument: it is none
+    """
+    if isinstance(name, str) and _TABLE.fullmatch(name):
+        return name
+    raise WrongArgument(
+        f"{argument}: expected a name such as 'unsubscribes' or 'mailpartner.unsubscribes', "
+        f"without quotes, got {name!r}"
+    )

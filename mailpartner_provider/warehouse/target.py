@@ -1,0 +1,105 @@
+"""The table that is loaded: its columns, and what it holds of a destination."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
+from mailpartner_provider.warehouse.request import CURRENT, LoadRequest
+from mailpartner_provider.warehouse.session import Session
+from mailpartner_provider.warehouse.statements import LOADED, Statements
+
+#: The columns in which the datasets differ from each other.
+_DISTINCTIVE = {
+    *changes_schema(snapshot_schema()).names,
+    *created_schema("email_sha256").names,
+    *snapshot_schema("email_hmac").names,
+}
+
+
+class Held(NamedTuple):
+    """What the table holds of a day: the digest that was loaded, and the rows that are there."""
+
+    sha256: str
+    rows: int
+
+
+def create_table(session: Session, statements: Statements) -> None:
+    """Create the table, and the one of what was loaded, unless they exist.
+
+    :raises WrongArgument: one of them has other columns
+    :raises OSError: the warehouse refuses
+    """
+    tables = {statements.table: statements.columns, statements.loaded: LOADED}
+    found = {table: session.names(statements.names_of(table)) for table in tables}
+    if None in found.values():
+        for statement in statements.create():
+            session.define("creating the table", statement)
+        session.commit()
+    for table, names in found.items():
+        if names is not None:
+            _check_columns(table, names, tables[table])
+
+
+def read_held(
+    session: Session, statements: Statements, request: LoadRequest, account: str
+) -> dict[date, Held]:
+    """Return what the table holds of each day of an account that was loaded.
+
+    The rows are counted, because somebody may have changed the table.
+
+    :raises WrongArgument: the table holds another dataset, or the account another destination
+    """
+    destination = request.source.uri("").rstrip("/")
+    found = session.fetch("SELECT", statements.read_loaded(), [destination, account])
+    for row in found:
+        _check_owner(row, request, destination, account, statements.loaded)
+    counted = session.fetch("SELECT", statements.count_days(), [account])
+    session.rollback()
+    rows_of = {day and _date(day): int(rows) for day, rows in counted}
+    digests = {_date(row[3]): row[4] for row in found}
+    if request.dataset == CURRENT:
+        rows_of = dict.fromkeys(digests, rows_of[None])
+    return {day: Held(sha256, rows_of.get(day, 0)) for day, sha256 in digests.items()}
+
+
+def _check_columns(table: str, found: list[str], expected: pa.Schema) -> None:
+    names = {*expected.names, "account"}
+    missing = [name for name in sorted(names) if name not in found]
+    foreign = [name for name in found if name in _DISTINCTIVE - names]
+    problems = [f"lacks the column {name}" for name in missing]
+    problems += [f"has the column {name}" for name in foreign]
+    if problems:
+        raise WrongArgument(
+            f"table: {table} {' and '.join(problems)}: choose another table for this dataset and "
+            "email_mode. Nothing was changed"
+        )
+
+
+def _check_owner(
+    row: tuple[Any, ...], request: LoadRequest, destination: str, account: str, loaded: str
+) -> None:
+    of_destination, of_dataset, of_account = row[:3]
+    if of_destination != destination:
+        raise WrongArgument(
+            f"account: {account} in the table {request.table} is of {of_destination}: set another "
+            f"account for this source, or, if it has moved, delete the rows in {loaded}"
+        )
+    if of_account != account:
+        raise WrongArgument(
+            f"account: {destination} is loaded into {request.table} as {of_account}: set "
+            f"account={of_account!r}, or another table"
+        )
+    if of_dataset != request.dataset:
+        raise WrongArgument(
+            f"dataset: the table {request.table} holds {of_dataset!r} of {account}, not "
+            f"{request.dataset!r}: choose another table"
+        )
+
+
+def _date(value: Any) -> date:
+    return value.date() if isinstance(value, datetime) else value

@@ -1,0 +1,62 @@
+"""Databases to load: DuckDB in every run, PostgreSQL and Snowflake with `make test-engines`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.warehouses import CONN_ID, DuckDB, Snowflake
+
+
+def connect(monkeypatch, warehouse):
+    """Set Airflow's connection to a database in the environment."""
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(warehouse.connection))
+    return warehouse
+
+
+@pytest.fixture
+def duckdb_file(tmp_path, monkeypatch):
+    """A DuckDB file that does not exist yet."""
+    return connect(monkeypatch, DuckDB(tmp_path / "warehouse.duckdb"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server of this session's own."""
+    from tests.support.postgres import Postgres
+
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server, monkeypatch):
+    """An empty PostgreSQL database."""
+    for statement in ("DROP SCHEMA IF EXISTS public CASCADE", "CREATE SCHEMA public"):
+        postgres_server.query(statement)
+    return connect(monkeypatch, postgres_server)
+
+
+@pytest.fixture
+def snowflake(monkeypatch):
+    """Snowflake, as far as fakesnow knows it."""
+    import fakesnow
+
+    with fakesnow.patch():
+        yield connect(monkeypatch, Snowflake())
+
+
+ENGINES = ["duckdb_file", pytest.param("postgres", marks=pytest.mark.engine)]
+
+
+@pytest.fixture(params=[*ENGINES, pytest.param("snowflake", marks=pytest.mark.engine)])
+def warehouse(request):
+    """A database of each kind."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=ENGINES)
+def server(request):
+    """A database of each kind that is the real one."""
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,150 @@
+"""The intervals in which people were suppressed: what a look at every snapshot finds as well."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.changes import comparing
+from tests.support.days import days_ago
+from tests.support.lake import Lake
+from tests.support.landing import land
+from tests.support.snapshots import put_snapshot
+from tests.support.warehouses import in_order, load
+
+COLUMNS = "account, email_key, id, created_at, seen_from, gone_by, last_seen_on"
+EARLY, LATE = (datetime(year, 7, 20, 8, tzinfo=timezone.utc) for year in (2015, 2025))
+ADDRESSES = ["anne@example.com", " Anne@Example.com\t", "\u00a0björn@example.com\n", "ÉLODIE@x"]
+RECORDS = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.sampled_from(ADDRESSES),
+        st.sampled_from([None, EARLY, LATE]),
+        st.sampled_from([None, "{}"]),
+    ),
+    max_size=5,
+)
+
+
+def key_of(address: str) -> str:
+    """Return the key of an address as the lake's hashes are made, or its token once erased."""
+    if address.startswith("sha256:"):
+        return address.removeprefix("sha256:")
+    return hashlib.sha256(address.strip().lower().encode()).hexdigest()
+
+
+def intervals(days: dict[date, list[tuple]]) -> list[tuple]:
+    """Go through the snapshots, day by day; return who was on the list from when to when."""
+    ended: list[tuple] = []
+    open_: dict[tuple, list[Any]] = {}
+    before = None
+    for day, records in days.items():
+        listed: dict[tuple, list[Any]] = {}
+        for id_, address, created_at, _ in records:
+            listed.setdefault((key_of(address), id_), []).append(created_at)
+        for person in open_.keys() - listed.keys():
+            since, created = open_.pop(person)
+            ended.append(("hats", *person, least(created), since, day, before))
+        for person, created in listed.items():
+            open_.setdefault(person, [day, []])[1].extend(created)
+        before = day
+    still = [
+        ("hats", *person, least(created), since, None, None)
+        for person, (since, created) in open_.items()
+    ]
+    return in_order([*ended, *still])
+
+
+def least(instants: list[datetime | None]) -> datetime | None:
+    return min(filter(None, instants), default=None)
+
+
+def held(server, where="") -> list[tuple]:
+    return in_order(server.query(f"SELECT {COLUMNS} FROM history {where}"))
+
+
+@pytest.mark.parametrize(
+    "kind", ["duckdb_file", pytest.param("postgres", marks=pytest.mark.engine)]
+)
+def test_as_in_the_snapshots(request, tmp_path_factory, kind):
+    """Whoever is added, removed, changed or listed twice, under one id or another."""
+    server = request.getfixturevalue(kind)
+    runs = iter(range(10_000))
+
+    @settings(max_examples=15)
+    @given(lists=st.lists(RECORDS, min_size=1, max_size=6))
+    def check(lists):
+        folder = tmp_path_factory.mktemp("lake")
+        lake, feed = Lake(folder / "unsubscribes"), Lake(folder / "changes")
+        table = f"changes_{next(runs)}"
+        days = {days_ago(len(lists) - number): records for number, records in enumerate(lists)}
+        for day, records in days.items():
+            put_snapshot(lake.folder, day, records)
+            comparing(lake, feed, day, max_removed=None).execute({})
+
+        server.query("DROP VIEW IF EXISTS history")
+        load(feed, "changes", account="hats", table=table, history_view="history")
+
+        assert intervals(days) == held(server)
+
+    check()
+
+
+def load_days(lake, feed, days, **arguments):
+    """Put snapshots, land their changes, and load these with the view."""
+    for ago, records in days.items():
+        put_snapshot(lake.folder, days_ago(ago), records)
+        comparing(lake, feed, days_ago(ago), max_removed=None).execute({})
+    arguments = {"account": "hats", "history_view": "history", **arguments}
+    return load(feed, "changes", **arguments)
+
+
+ANNE = (1, "anne@example.com", EARLY, None)
+
+
+def test_questions(lake, feed, server):
+    """Since when, ever removed, on the list on a day, came back: each is a plain question."""
+    load_days(lake, feed, {5: [ANNE], 4: [], 2: [(7, "ANNE@example.com ", LATE, None)]})
+    anne = f"WHERE email_key = '{key_of(ANNE[1])}'"
+
+    assert [
+        ("hats", key_of(ANNE[1]), 1, EARLY, days_ago(5), days_ago(4), days_ago(5)),
+        ("hats", key_of(ANNE[1]), 7, LATE, days_ago(2), None, None),
+    ] == held(server, anne)
+    for ago, listed in ((5, 1), (4, 0), (3, 0), (2, 1)):
+        day = days_ago(ago)
+        on_list = f"'{day}' >= seen_from AND (gone_by IS NULL OR '{day}' < gone_by)"
+        assert [(listed,)] == server.query(f"SELECT count(*) FROM history {anne} AND {on_list}")
+
+
+def test_erased(lake, feed, server):
+    """A person whose address was erased from a later day keeps the key."""
+    erased = (1, f"sha256:{key_of(ANNE[1])}", EARLY, None)
+    load_days(lake, feed, {2: [ANNE], 1: [erased]})
+
+    assert [("hats", key_of(ANNE[1]), 1, EARLY, days_ago(2), None, None)] == held(server)
+
+
+@pytest.mark.parametrize("email_mode", ["sha256", "drop"])
+def test_email_modes(api, lake, feed, server, email_mode):
+    """A hash that was landed is the key; where nothing was landed there is none."""
+    land(lake, email_mode=email_mode)
+    comparing(lake, feed).execute({})
+    load(feed, "changes", history_view="history")
+
+    plain = [key_of(row["email"]) for row in api.unsubscribes]
+    expected = plain if email_mode == "sha256" else [None] * 3
+    assert sorted(expected, key=str) == sorted((row[1] for row in held(server)), key=str)
+
+
+def test_next_day(lake, feed, server):
+    """The view follows the table, and is replaced by each load."""
+    load_days(lake, feed, {2: [ANNE]})
+    load_days(lake, feed, {1: []})
+
+    assert [days_ago(1)] == [row[5] for row in held(server)]
