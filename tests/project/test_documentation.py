@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from datetime import date, datetime
+from types import SimpleNamespace
 
 import duckdb
 import pyarrow.parquet as pq
@@ -318,7 +319,7 @@ def test_code(page):
             compile(code, page, "exec")
             for line in re.findall(r"^from mailpartner_provider\S* import .*$", code, re.MULTILINE):
                 exec(line, {})
-        elif language == "sql":
+        elif language == "sql" and page != LOADING:  # tests/loading runs what stands there
             assert duckdb.extract_statements(code if "SELECT" in code.upper() else f"SELECT {code}")
 
 
