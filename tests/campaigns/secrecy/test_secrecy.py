@@ -20,6 +20,7 @@ import pytest
 import tenacity
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.hooks import download, retrying
 from mailpartner_provider.operators.delete_unsubscribes import DeleteUnsubscribesOperator
 from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
@@ -38,7 +39,7 @@ from tests.support.front import Fault, Request, refusing
 from tests.support.lake import files, partition_name
 from tests.support.pushing import AT_ONCE, opt_outs
 from tests.support.runs import failures_heard, run_by_hand, run_by_scheduler
-from tests.support.sdk import Asset, BaseOperator
+from tests.support.sdk import Asset
 from tests.support.wire import Wire
 
 MARK = "zq7mark"  # as long as "example", so that lengths that were declared stay right

@@ -16,7 +16,6 @@ from mailpartner_provider.lake import parquet
 from mailpartner_provider.lake.names import partition_file
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import snapshot_schema
-from mailpartner_provider.snapshots import splitting
 from mailpartner_provider.snapshots.splitting import local_days, split_by_day
 from tests.support.days import PARIS, today
 from tests.support.strategies import EPOCH
@@ -29,7 +28,7 @@ INSTANTS = st.datetimes(timezones=st.just(timezone.utc))
 OF_FEW_DAYS = st.integers(0, 9).map(lambda n: EPOCH + timedelta(hours=7 * n))
 
 
-def staged(folder, instants):
+def staged(folder, instants, **options):
     """Write a staged list of people who opted out at these instants."""
     columns = [
         pa.array(range(len(instants)), pa.int64()),
@@ -39,7 +38,8 @@ def staged(folder, instants):
         pa.nulls(len(instants), pa.string()),
     ]
     file = folder / "part.parquet"
-    pq.write_table(pa.Table.from_arrays(columns, schema=snapshot_schema(PLAIN.column)), file)
+    table = pa.Table.from_arrays(columns, schema=snapshot_schema(PLAIN.column))
+    pq.write_table(table, file, **options)
     return file
 
 
@@ -115,7 +115,7 @@ class TestSplit:
         file = staged(folder, instants)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parquet, "ROW_GROUP_ROWS", batch)
-            patch.setattr(splitting, "ROW_GROUP_ROWS", batch)
+            patch.setattr(parquet, "ROW_GROUP_ROWS", batch)
             found = {name: pq.ParquetFile(path).read() for name, path in written(file).items()}
 
         expected = {} if instants else {None: []}
@@ -147,9 +147,8 @@ class TestSplit:
         found = {}
         for name, instants in lists.items():
             (tmp_path / name).mkdir()
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(splitting, "ROW_GROUP_ROWS", 2 if name == "cut" else 100)
-                found[name] = digests(staged(tmp_path / name, instants))
+            options = {"row_group_size": 2} if name == "cut" else {}
+            found[name] = digests(staged(tmp_path / name, instants, **options))
 
         assert found["alone"] == found["cut"]
         assert found["alone"].items() <= found["among"].items()
