@@ -58,6 +58,7 @@ class Commit:
         self._scratch = scratch
         self._versions: dict[str, str | None] = {}
         self._required: list[str] = []
+        self._confirmed: list[str] = []
         self._required_prefix: str | None = None
         self._steps: list[_Step] = []
 
@@ -118,6 +119,13 @@ class Commit:
         """Make the commit depend on a file that it has read and does not change."""
         self._required.append(name)
 
+    def confirm(self, name: str) -> None:
+        """Make the commit fail if, after its last step, a file is not what it read or published.
+
+        Of two commits that confirm each what the other one writes first, one fails.
+        """
+        self._confirmed.append(name)
+
     def require_files(self, prefix: str) -> None:
         """Make the commit depend on the files that it has listed, and on there being no more."""
         self._required_prefix = prefix
@@ -148,15 +156,17 @@ class Commit:
         has_etags = self.destination.has_etags
         with self.destination.locked(heartbeat):
             if not has_etags:  # under the lock nothing can change after this check
-                self._check([*self._required, *(step.name for step in self._steps)])
+                names = (step.name for step in self._steps)
+                self._check([*self._required, *self._confirmed, *names])
                 self._check_files()
             for number, step in enumerate(self._steps, 1):
                 heartbeat()
                 if has_etags and number in (1, len(self._steps)):
                     self._check(self._required)
-                if has_etags and number in (1, len(self._steps)):
                     self._check_files()
                 self._carry_out(step)
+            if has_etags:
+                self._check(self._confirmed)
 
     def _digest(self, name: str) -> str | None:
         """Return the digest of a file; None when there is no such file."""

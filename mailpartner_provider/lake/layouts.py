@@ -90,13 +90,22 @@ class CreatedList:
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
+        self._index = read_index(commit)  # before them: a commit changes it before and after them
         self._files = list_partitions(commit)
-        self._index = read_index(commit)  # after them, because a first landing writes it before
         self.exists = bool(self._files)
 
     def matches(self, receipt: Receipt) -> bool:
         """Return whether the index declares the list that a receipt declares."""
         return receipt.sha256 in digests_of_list(self._index or {})
+
+    def is_whole(self, receipt: Receipt) -> bool:
+        """Return whether the partitions are the list that a receipt declares, and no others."""
+        index = self._index or {}
+        return (
+            self.matches(receipt)
+            and self._files.keys() == index.keys()
+            and all(self._is_complete(name, declared) for name, declared in index.items())
+        )
 
     def replace(
         self, partitions: Mapping[str, Partition], declared: SnapshotReceipt | None
@@ -108,7 +117,7 @@ class CreatedList:
         :raises WrongArgument: there are partitions, and nothing says that they are of this layout
         """
         commit, index = self._commit, self._index or {}
-        if self._files and self._index is None and declared is None:
+        if self._files and self._index is None and declared is None and not self._has_begun():
             raise WrongArgument(
                 f"destination: {commit.uri('')} already holds {min(self._files)}, and neither a "
                 f"receipt nor {INDEX} says that it is of partition_by={CREATED!r}: choose another "
@@ -145,8 +154,7 @@ class CreatedList:
                     }
                 ),
             )
-        else:
-            commit.require(INDEX)
+        commit.confirm(INDEX)
         sha256 = digest_of_all(each.sha256 for each in (kept | new).values())
         return Landed(
             uri=commit.uri("").rstrip("/"),
@@ -158,6 +166,10 @@ class CreatedList:
             partitions_kept=len(kept),
             partitions_removed=len(to_remove),
         )
+
+    def _has_begun(self) -> bool:
+        """Return whether another task has just begun the first landing, so that this one fails."""
+        return self._commit.destination.info(INDEX) is not None
 
     def _is_complete(self, name: str, declared: Declared) -> bool:
         """Return whether a partition is what the index declares, and no erasure has to go on."""

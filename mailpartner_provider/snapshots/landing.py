@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -21,6 +22,8 @@ from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
 from mailpartner_provider.snapshots.splitting import split_by_day
 from mailpartner_provider.snapshots.staging import Staged, stage
 
+log = logging.getLogger(__name__)
+
 
 def land_snapshot(
     request: SnapshotRequest,
@@ -32,7 +35,8 @@ def land_snapshot(
     """Fetch the list and land it as the snapshot of a day, or change nothing.
 
     A snapshot observed later than its day is backdated: it holds only what was created before the
-    end of the day, and never replaces what may be the only live copy.
+    end of the day, and never replaces what may be the only live copy. In the layout ``created``, if
+    the list of a later day was landed and is not whole, that day is landed instead.
 
     :param today: the present day in the zone of the request
     :param fetch: asks the API for the list; not called when the existing snapshot must be kept
@@ -50,6 +54,14 @@ def land_snapshot(
     with request.destination.scratch() as scratch:
         commit = Commit(request.destination, scratch)
         past = read_past(commit, request, today)
+        if past.damaged:
+            log.warning(
+                "The list of %s in %s does not match its receipt: landing it again",
+                past.damaged.snapshot_date,
+                past.damaged.uri,
+            )
+            request = request._replace(day=past.damaged.day)
+            past = read_past(commit, request, today)
         if kept := receipt_to_keep(request, past, is_live=request.day >= today):
             return kept
         stream = fetch()

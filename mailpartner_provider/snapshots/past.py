@@ -51,6 +51,16 @@ class Past(NamedTuple):
         """The day's own receipt if the partition matches it."""
         return self.existing if self.is_intact else None
 
+    @property
+    def damaged(self) -> SnapshotReceipt | None:
+        """The newer receipt of a list by day of opt-out, if the partitions are not that list.
+
+        A backfill that met the landing of a later day may have replaced some of them.
+        """
+        if not self.newer or isinstance(self.published, Snapshot):
+            return None
+        return None if self.published.is_whole(self.newer) else self.newer
+
 
 def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
     """Read what was landed before.

@@ -13,6 +13,7 @@ from tests.support.created import (
     partitions,
 )
 from tests.support.days import days_ago, today, yesterday
+from tests.support.lake import receipt_name
 from tests.support.landing import land
 
 
@@ -28,6 +29,35 @@ class TestLate:
         assert before == lake.files()
         assert (str(today()), False) == (receipt["snapshot_date"], receipt["changed"])
         assert asked == len(api.asked)
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda lake: (lake / INDEX).write_text("{}"),
+            lambda lake: (lake / "dt=2015-07-20/part-00000.parquet").write_bytes(b"older"),
+            lambda lake: (
+                (lake / "dt=2020-01-01").mkdir()
+                or (lake / "dt=2020-01-01/part-00000.parquet").write_bytes(b"older")
+            ),
+        ],
+        ids=["index", "replaced", "more"],
+    )
+    def test_newer_list_is_mended(self, api, lake, log, damage):
+        """If the newer list is not what its receipt declares, it is landed again instead."""
+        api.unsubscribes = FIVE
+        land_created(lake)
+        before = lake.files()
+        damage(lake)
+
+        receipt = land_created(lake, yesterday())
+
+        after = lake.files()
+        assert (str(today()), "live", True) == tuple(
+            receipt[each] for each in ("snapshot_date", "status", "changed")
+        )
+        assert before.keys() == after.keys()
+        assert {receipt_name()} == {name for name in before if before[name] != after[name]}
+        assert "does not match its receipt: landing it again" in log()
 
     def test_nothing_newer(self, api, lake):
         """A late landing holds what was created before the end of its day, undated people too; the
