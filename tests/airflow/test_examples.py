@@ -51,7 +51,7 @@ def test_folders():
     ]
     places = [getattr(task, "partial_kwargs", vars(task))["destination"] for task in tasks]
 
-    assert 6 == len(places) == len(set(places))
+    assert 7 == len(places) == len(set(places))
     inner = [(one, other) for one in places for other in places if other.startswith(f"{one}/")]
     assert [] == inner
 
