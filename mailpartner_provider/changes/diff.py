@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to the scratch folder
 OLD_MEMORY_LIMIT = "512MB"  # before DuckDB 1.5, which is less frugal
 THREADS = 2  # each takes its share of the memory
+OLD_THREADS = 1  # before DuckDB 1.5, two that begin to write to disk at once can fail
 
 # All records of an id are compared, as a multiset: GROUP BY treats nulls as equal, and a sum of
 # zero means that a record occurs equally often in both snapshots.
@@ -115,7 +116,10 @@ class Comparison:
     def _run(self, sql: str, scratch: Path) -> Iterator[pa.RecordBatch]:
         duckdb = _import_duckdb()
         is_old = not hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader")
-        settings = _settings(scratch, OLD_MEMORY_LIMIT if is_old else MEMORY_LIMIT)
+        memory_limit, threads = (
+            (OLD_MEMORY_LIMIT, OLD_THREADS) if is_old else (MEMORY_LIMIT, THREADS)
+        )
+        settings = _settings(scratch, memory_limit, threads)
         try:
             with duckdb.connect(":memory:", config=settings) as self._connection:
                 found = self._connection.sql(sql)  # runs when it is read
@@ -141,10 +145,10 @@ def _import_duckdb() -> ModuleType:
     return duckdb
 
 
-def _settings(scratch: Path, memory_limit: str) -> dict[str, Any]:
+def _settings(scratch: Path, memory_limit: str, threads: int) -> dict[str, Any]:
     return {
         "memory_limit": memory_limit,
-        "threads": THREADS,
+        "threads": threads,
         "temp_directory": str(scratch / "duckdb"),
         "preserve_insertion_order": True,  # without it, an old DuckDB loses the order of the result
         "autoinstall_known_extensions": False,

@@ -24,7 +24,11 @@ pytestmark = pytest.mark.usefixtures("database")
 DAG_FILE = """
 from datetime import datetime, timezone
 
-from airflow import DAG
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow.models.dag import DAG
+
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 
 with DAG("compared", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc)) as dag:

@@ -29,7 +29,11 @@ PATIENT = {"read_timeout": PATIENCE_SECONDS}
 DAG_FILE = """
 from datetime import datetime, timezone
 
-from airflow import DAG
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow.models.dag import DAG
+
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 
 with DAG({dag_id!r}, schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc)) as dag:
