@@ -15,8 +15,12 @@ from tests.support.landing import operator
 from tests.support.runs import AIRFLOW, links_of, run_by_hand
 
 pytestmark = pytest.mark.usefixtures("database", "api")
-before_pages = pytest.mark.skipif(AIRFLOW >= (3, 1), reason="there is a page to lead to")
-with_pages = pytest.mark.skipif(AIRFLOW < (3, 1), reason="there is no page to lead to")
+before_pages = pytest.mark.skipif(
+    AIRFLOW >= (3, 1), reason="Airflow 3.1 and later have a page, to which the link leads instead"
+)
+with_pages = pytest.mark.skipif(
+    AIRFLOW < (3, 1), reason="Airflow before 3.1 has no place for pages"
+)
 
 FRAME = "/plugin/mailpartner" if AIRFLOW >= (3, 3) else ""
 NAME = "Landed partition"

@@ -21,7 +21,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.usefixtures("database"),
-    pytest.mark.skipif(AIRFLOW < (3, 1), reason="Airflow has a place for pages since 3.1"),
+    pytest.mark.skipif(AIRFLOW < (3, 1), reason="Airflow before 3.1 has no place for pages"),
 ]
 
 PAGE = "/mailpartner/"

@@ -21,8 +21,10 @@ from tests.support.api import connect
 from tests.support.runs import AIRFLOW
 from tests.support.sdk import redact
 
-airflow_2 = pytest.mark.skipif(AIRFLOW >= (3,), reason="Airflow 3 makes the form of data")
-airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 makes the form of widgets")
+airflow_2 = pytest.mark.skipif(
+    AIRFLOW >= (3,), reason="Airflow 3.0 and later have no form of widgets"
+)
+airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no form made of data")
 
 EXTRAS = {"connect_timeout", "read_timeout", "email_hmac_key", "renamed_from"}
 

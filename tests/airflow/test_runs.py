@@ -22,8 +22,12 @@ from tests.support.landing import land, operator
 from tests.support.runs import AIRFLOW, run_by_hand, run_by_scheduler
 from tests.support.sdk import Asset
 
-airflow_3 = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no such runs")
-partitioned_runs = pytest.mark.skipif(AIRFLOW < (3, 2), reason="this Airflow has no partitions")
+airflow_3 = pytest.mark.skipif(
+    AIRFLOW < (3,), reason="Airflow 2 has no runs without a logical date"
+)
+partitioned_runs = pytest.mark.skipif(
+    AIRFLOW < (3, 2), reason="Airflow before 3.2 has no partitions"
+)
 
 MIDNIGHT = "0 0 * * *"
 NIGHTLY = CronTriggerTimetable(MIDNIGHT, timezone="Europe/Paris")

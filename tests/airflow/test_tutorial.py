@@ -13,7 +13,7 @@ from tests.support.runs import AIRFLOW, load_all, run_by_scheduler
 
 pytestmark = [
     pytest.mark.usefixtures("database", "api"),
-    pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 calls assets datasets"),
+    pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no assets, which it calls datasets"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -170,10 +171,11 @@ class TestAdd:
         """A limit is heeded: the next try waits as long as the answer asks."""
         waits = []
         now = [0.0]
-        monkeypatch.setattr(retrying.time, "monotonic", lambda: now[0])
-        monkeypatch.setattr(
-            retrying.time, "sleep", lambda s: (waits.append(s), now.__setitem__(0, now[0] + s))
+        clock = SimpleNamespace(
+            monotonic=lambda: now[0],
+            sleep=lambda s: (waits.append(s), now.__setitem__(0, now[0] + s)),
         )
+        monkeypatch.setattr(retrying, "time", clock)  # other threads sleep, too
         api.limit = RateLimit(1, clock=lambda: now[0])
 
         assert "added" == hook.add_unsubscribe(ADDRESS).status

@@ -389,7 +389,7 @@ class TestErase:
         assert ("live", False) == (receipt["status"], receipt["changed"])
 
 
-@pytest.mark.skipif(AIRFLOW < (3, 1), reason="Airflow has a place for pages since 3.1")
+@pytest.mark.skipif(AIRFLOW < (3, 1), reason="Airflow before 3.1 has no place for pages")
 class TestPage:
     @having(*LANDED)
     def test_shown(self, server, version, folder, place):

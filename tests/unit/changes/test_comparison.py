@@ -166,14 +166,14 @@ def test_odd_places(tmp_path, name):
 def test_more_than_memory(tmp_path, monkeypatch):
     """Lists that do not fit into the memory allowed are compared on the disk."""
     monkeypatch.setattr(diff, "MEMORY_LIMIT", "128MB")
-    monkeypatch.setattr(diff, "OLD_MEMORY_LIMIT", "200MB")
+    monkeypatch.setattr(diff, "OLD_MEMORY_LIMIT", "256MB")
     monkeypatch.setattr(diff, "THREADS", 1)
-    before = [(key, f"{key}@example.com" * 40, None, None) for key in range(150_000)]
+    before = [(key, f"{key}@example.com" * 40, None, None) for key in range(200_000)]
     files = [write(tmp_path, "now", before[1:]), write(tmp_path, "before", before[:-1])]
 
     (batch,) = Comparison().changes(files, RECORD.names, tmp_path)
 
-    assert [149_999, 0] == batch.column("id").to_pylist()
+    assert [199_999, 0] == batch.column("id").to_pylist()
 
 
 def test_too_little_memory(tmp_path, monkeypatch):
