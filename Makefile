@@ -45,11 +45,13 @@ versions-table: $(VENV)/ready  ## write the table of docs/versions.md, from the 
 # Each line of Airflow on one Python, a cloud's versions, and the newest line on every Python.
 test-versions: $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%)  ## run all tests on each version
 
-# All tests where most differs; elsewhere, those that a version of Airflow or Python can break.
-test-quick: test-3.3 test-2.11 test-lowest  ## the same, but only what can differ on most versions
-	$(MAKE) $(filter-out $^,$(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%)) T='$(QUICK)'
+# All tests on the newest and on the oldest versions; on those that differ most from these, only what
+# a version of Airflow, Python, pyarrow or DuckDB can break.
+test-quick: test-3.3 test-lowest  ## all tests on the newest and oldest versions, a part of them on others
+	$(MAKE) test-3.2 test-3.1 test-3.0 test-2.11 test-mwaa-3.0 test-mwaa-2.11 test-python-3.10 test-python-3.13 T='$(QUICK)'
 
-QUICK := tests/airflow tests/hooks tests/landing/changes tests/unit/changes tests/unit/api/test_blocks.py
+QUICK := tests/airflow tests/hooks tests/loading/test_loading.py tests/landing/changes/test_changes.py \
+  tests/unit/changes tests/unit/api/test_blocks.py
 
 $(VERSIONS:%=test-%) $(CLOUDS:%=test-%):
 	$(MAKE) test AIRFLOW=$(@:test-%=%) REPORT=.versions/$@.xml
