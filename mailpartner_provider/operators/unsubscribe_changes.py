@@ -30,10 +30,10 @@ class UnsubscribeChangesOperator(BaseOperator):
     and ``previous_snapshot_date`` (null in the first partition, which holds the whole list).
 
     To apply a partition to the previous snapshot, remove all records with one of its ids, then
-    insert those that are ``added`` or ``changed``: the result is the day's snapshot. All partitions,
-    applied in order to an empty list, give the latest snapshot. This also holds after the previous
-    snapshot was replaced or removed: then the list to compare with is rebuilt from the partitions.
-    Only the newest day can be landed again, because later changes build on earlier ones.
+    insert those ``added`` or ``changed``: the result is the day's snapshot. All partitions, applied
+    in order to an empty list, give the latest snapshot. This also holds after the previous snapshot
+    was replaced or removed: then the list to compare with is rebuilt from the partitions. Only the
+    newest day can be landed again, because later changes build on earlier ones.
 
     A backdated snapshot cannot show who was removed: the task is skipped, and the next live
     snapshot shows the changes of both days. Needs

@@ -128,7 +128,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
         return MailPartnerHook(self.mailpartner_conn_id)
 
     def _check_fixed(self) -> None:
-        """Check the arguments without a template, so that wrong ones fail when the DAG is parsed."""
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
         from mailpartner_provider.operators import arguments
 
