@@ -1,8 +1,9 @@
-"""Columns of a block in the API's own spelling, cut out at its quotation marks.
+"""Columns of a block in the API's own spelling, found by counting quotation marks.
 
-``{"id":7,"email":"a@example.com","createdAt":"2015-07-20 10:19:45"}`` has ten of them, so those of
-a whole block show where its values must begin and end. What lies between the values is compared
-with this spelling, byte by byte, which proves it. Parsing the block as JSON takes twice as long.
+The API writes ``{"id":7,"email":"a@example.com","createdAt":"2015-07-20 10:19:45"}``. Each record
+has ten quotation marks, so that their positions show where the values begin and end. All bytes
+between the values must equal this spelling; otherwise the block is left to a JSON parser, which
+takes twice as long.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from mailpartner_provider.api.columns import Columns, is_utf8
 
 _BETWEEN = (b'"},{"id":', b',"email":"', b'","createdAt":"')
 _MARKS = b"".join(_BETWEEN).count(b'"')
-# The mark beside which each text between values begins, and the value after it; and how far off.
+# Each text between values, and each value, begins near one of the ten marks: its number, and the
+# distance from it.
 _BESIDE, _DISTANCES = (0, 2, 3, 5, 6, 9), (0, 2, -1, 1, 0, 1)
-# So that the first record begins as it does after another one, and no comparison exceeds the text.
+# Added around a block: so the first record looks like the others, and no comparison reads too far.
 _BEFORE, _AFTER = b'"},', b" " * max(map(len, _BETWEEN))
 
 
 def cut_columns(data: bytes) -> Columns | None:
-    """Read the columns of a block; None when it is not in the API's own spelling.
+    """Read the columns of a block; return None when it is not in the API's own spelling.
 
-    A block with a backslash or a control character is not: each text is equal to its spelling.
+    A block with a backslash or a control character is not, because JSON escapes would have to be
+    decoded.
     """
     text = b"".join([_BEFORE, data, _AFTER])
     characters = np.frombuffer(text, np.uint8)
@@ -43,25 +46,25 @@ def cut_columns(data: bytes) -> Columns | None:
         ids = written_ids.cast(pa.int64())
     except pa.ArrowInvalid:
         return None
-    if not ids.cast(pa.string()).equals(written_ids):  # 007 is no JSON
+    if not ids.cast(pa.string()).equals(written_ids):  # such as 007, which is not JSON
         return None
     return Columns(ids, emails, created, has_unknown_fields=False)
 
 
 def _is_at_each(text: bytes, begins: NDArray[np.int64], expected: bytes) -> bool:
-    """Return whether these bytes begin at each of these places of a text."""
+    """Return whether a text has the expected bytes at each of these positions."""
     size = len(expected)
     windows = np.ndarray(len(text) - size + 1, f"S{size}", text, strides=(1,))
     return bool((windows[begins] == expected).all())
 
 
 def _parts(text: bytes, edges: NDArray[np.int64]) -> pa.Array:
-    """Return what lies between the edges, one part after another, without a copy."""
+    """Return the parts of a text between adjacent edges, without copying it."""
     offsets = pa.py_buffer(edges.astype(np.int32))
     return pa.Array.from_buffers(pa.string(), len(edges) - 1, [None, offsets, pa.py_buffer(text)])
 
 
 def _numbers(begin: int, end: int, step: int) -> pa.Array:
-    """Return every so manieth number; from a buffer, because ``pa.array`` would import pandas."""
+    """Return every n-th number; made from a buffer, because ``pa.array`` would import pandas."""
     numbers = np.arange(begin, end, step)
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])

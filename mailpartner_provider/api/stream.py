@@ -1,9 +1,9 @@
-"""From the bytes of an answer to blocks of typed rows, in memory that does not grow with the list.
+"""The bytes of an answer become blocks of typed rows, in memory that does not grow with the list.
 
-The envelope is read member by member. The records of ``data`` are cut into blocks at a ``},`` near
-every megabyte, on the guess that a record ends there, and decoded by two threads. Decoding
-proves the guess: ``[`` + block + ``]`` is JSON only when the block ends where a record ends. A
-block that fails the proof is put back, with all that was cut after it, and read value by value.
+The envelope is read member by member. The records of ``data`` are cut into blocks of about a
+megabyte, which two threads decode. Each cut is made at a ``},``, assuming that a record ends there.
+Decoding checks this: ``[`` + block + ``]`` is valid JSON only if the block holds whole records. A
+block that fails is put back, with everything that was cut after it, and read value by value.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _THREADS = 2
 class UnsubscribeStream:
     """One answer of ``unsubscribe/list`` as blocks of typed rows; iterate over it once.
 
-    Iterating raises before it ends unless the answer is complete, reports success, and holds at
+    The iteration ends with an error unless the answer is complete, reports success, and holds at
     least as many records as it declares.
 
     :param chunks: the body, decompressed, cut anywhere
@@ -90,7 +90,7 @@ class UnsubscribeStream:
             self._verify()
 
     def _members(self) -> Iterator[Block]:
-        """Read the envelope; yield the blocks of ``data`` where it is a collection."""
+        """Read the envelope; yield the blocks of ``data`` if it is an array or an object."""
         source, members = self._source, self._envelope
         if not source.accept("{"):
             raise self._not_json()

@@ -1,6 +1,6 @@
-"""The difference between two snapshots, and its inverse, which applies differences to nothing.
+"""The difference between two lists, and the list that results from many differences.
 
-Both are computed by DuckDB, on disk when they exceed memory.
+DuckDB computes both, on disk when they exceed its memory limit.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ OLD_MEMORY_LIMIT = "512MB"  # before DuckDB 1.5, which is less frugal
 THREADS = 2  # each takes its share of the memory
 OLD_THREADS = 1  # before DuckDB 1.5, two that begin to write to disk at once can fail
 
-# All records of an id are compared, as a multiset: GROUP BY treats nulls as equal, and a sum of
-# zero means that a record occurs equally often in both snapshots.
+# The records of an id are compared as a multiset. GROUP BY treats nulls as equal, and a sum of zero
+# means that a record occurs as often in one list as in the other.
 _CHANGES = """
 WITH
     records AS (
@@ -51,7 +51,7 @@ WHERE is_listed = (side = 1)
 ORDER BY change, {columns}
 """
 
-# The last changes of an id have all of its records.
+# The newest changes of an id contain all records that it has now.
 _REPLAYED = """
 WITH newest AS (SELECT id, max(snapshot_date) AS snapshot_date FROM {changes} GROUP BY id)
 SELECT {columns}
@@ -61,7 +61,7 @@ WHERE change <> 'removed'
 
 
 class Comparison:
-    """A comparison of two snapshots that another thread or a signal handler may stop."""
+    """A comparison of two lists, which another thread or a signal handler may stop."""
 
     def __init__(self) -> None:
         self._stopped = False
@@ -80,16 +80,15 @@ class Comparison:
     def changes(
         self, snapshots: Sequence[Path], columns: Sequence[str], scratch: Path
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the records that make the difference, ordered by ``change``, then by the columns.
+        """Yield the records of every id that differs, ordered by ``change``, then by the columns.
 
-        An id that only the current snapshot has was ``added``; one that only the previous one has
-        was ``removed``. One that both have was ``changed``, unless both have the same records of
-        it, each equally often. All records of such an id are yielded: as they are now, or, where
-        the id was removed, as they were.
+        ``added``: only the current snapshot has the id. ``removed``: only the previous one has it.
+        ``changed``: both have it, but not the same records. All records of such an id are yielded:
+        the current ones, or, if it was removed, the previous ones.
 
-        :param snapshots: the current snapshot, and the previous one, unless there is none
-        :param columns: the columns to compare, ``id`` among them
-        :param scratch: where DuckDB writes what exceeds ``MEMORY_LIMIT``
+        :param snapshots: the current snapshot, and the previous one if there is one
+        :param columns: the columns to compare, including ``id``
+        :param scratch: where DuckDB writes what exceeds its memory limit
         :return: batches of ``change`` and the columns
         :raises WrongArgument: DuckDB is not installed
         :raises LandingStopped: ``stop`` was called
@@ -104,11 +103,12 @@ class Comparison:
     def replayed(
         self, changes: Sequence[Path], columns: Sequence[str], scratch: Path
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the records to which the changes of days lead, applied in order to nothing.
+        """Yield the records that result from applying changes in order to an empty list.
 
-        :param changes: the partitions of these days
+        ``scratch`` and the errors are those of the method ``changes``.
+
+        :param changes: the partitions of changes, one for each day
         :param columns: the columns to yield
-        :param scratch: as for ``changes``, which says what is raised, too
         """
         sql = _REPLAYED.format(columns=_quoted(columns), changes=_rows_of(changes))
         return self._run(sql, scratch)
@@ -128,7 +128,7 @@ class Comparison:
                 yield from read(ROW_GROUP_ROWS)
         except duckdb.Error as error:
             self.raise_if_stopped()
-            # Nothing more of the error, whose text may quote a record.
+            # Only the kind of the error: its text may quote a record.
             raise OSError(f"DuckDB's {type(error).__name__}") from None
         finally:
             self._connection = None
@@ -157,7 +157,7 @@ def _settings(scratch: Path, memory_limit: str, threads: int) -> dict[str, Any]:
 
 
 def _rows_of(files: Sequence[Path]) -> str:
-    """Return the SQL for the rows of files; the folders above them are no columns."""
+    """Return the SQL for the rows of files, without columns made from the names of folders."""
     literals = ", ".join("'{}'".format(str(file).replace("'", "''")) for file in files)
     return f"read_parquet([{literals}], hive_partitioning = false)"
 

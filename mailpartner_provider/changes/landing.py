@@ -1,4 +1,4 @@
-"""The landing of changes: a day's snapshot against the one whose changes were landed last."""
+"""The landing of changes: the difference between a day's snapshot and the list before it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesRece
     """Land the changes of one day, or change nothing.
 
     :return: the receipt of the landing, or of an existing one on which later changes build
-    :raises NothingToLand: the day's snapshot is backdated: it cannot show who had been removed by
-        then, and the changes of the next live snapshot include this day's; or those of a later day
-        already do
+    :raises NothingToLand: the day's snapshot is backdated, so that it does not show who had been
+        removed by then; or the changes of a later day already include those of this day
     :raises BadData: a snapshot is missing, damaged or unlike the one before, or too many records
         were removed
     :raises WrongArgument: the destination holds something else, or the source holds no snapshots
@@ -75,9 +74,9 @@ def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesRece
 
 
 def _kept(pair: Pair, *, is_intact: bool) -> ChangesReceipt:
-    """Return the receipt of the day's changes, on which those of later days build.
+    """Return the receipt of the day's changes, which are kept because later ones build on them.
 
-    :raises NothingToLand: there is none
+    :raises NothingToLand: no changes were landed for the day
     """
     if pair.landed is None or not is_intact:
         raise NothingToLand(
@@ -96,7 +95,7 @@ def _files(
     scratch: Path,
     erased: ErasureList,
 ) -> list[Path]:
-    """Return the day's snapshot and the list before, if there was one, as files."""
+    """Write the day's snapshot and the list before it, if there was one, to files; return these."""
     current, *previous = (
         _fetch(request.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
         for receipt in (pair.current, pair.previous)
@@ -105,7 +104,7 @@ def _files(
     if previous or not pair.earlier:
         return [current, *previous]
     log.info(
-        "Applying the changes of %d days, because the snapshot of %s is not the one they lead to",
+        "Applying the changes of %d days, because the snapshot of %s was replaced or removed",
         len(pair.earlier),
         pair.earlier[-1],
     )
@@ -133,7 +132,7 @@ def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
 
 
 def _common_schema(files: list[Path], pair: Pair) -> pa.Schema:
-    """Return the columns of the snapshots, which must be the same."""
+    """Return the columns of the files, which must be the same in all."""
     current, *others = (pq.read_schema(file).remove_metadata() for file in files)
     for previous in others:
         if not current.equals(previous):
@@ -178,7 +177,7 @@ def _check_counts(
         before, duplicates = pair.previous.rows, pair.previous.duplicate_ids
     else:
         before = sum(pq.read_metadata(file).num_rows for file in files[1:])
-        duplicates = before  # unknown: no receipt counts them
+        duplicates = before  # not counted, so there may be some
     duplicates = duplicates or pair.current.duplicate_ids
     if not duplicates and counts[ADDED] - counts[REMOVED] != pair.current.rows - before:
         raise BadData(

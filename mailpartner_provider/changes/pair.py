@@ -1,9 +1,10 @@
-"""What to compare a day's snapshot with, so that changes always add up.
+"""The two lists that a landing of changes compares.
 
-The partitions of a feed, applied in order to nothing, are what its readers know. The changes of a
-day lead from there to the day's snapshot. Usually that is a snapshot, too: the one whose changes
-were landed last, if it still is as it was then. Otherwise the partitions themselves are applied.
-The changes of a day before the last one are never replaced: those of later days build on them.
+Changes must add up: all of them, applied in order to an empty list, must produce the latest
+snapshot. So a day's snapshot is compared with the list that the earlier changes produce. Usually
+that is the snapshot whose changes were landed last. If that one has been replaced or removed since,
+the list is rebuilt from the changes instead (see ``replay``). Only the newest changes may be
+replaced, because the changes of later days build on the earlier ones.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from mailpartner_provider.lake.storage import Destination
 class ChangesRequest(NamedTuple):
     """The parameters of one landing of changes.
 
-    ``source`` holds snapshots. ``max_removed`` is the share of the previous snapshot's records that
-    may be removed; None for no limit.
+    :param source: the destination of the snapshots
+    :param max_removed: the share of the previous list's records that may be missing; None: no limit
     """
 
     day: date
@@ -44,11 +45,12 @@ class ChangesRequest(NamedTuple):
 class Pair(NamedTuple):
     """The two snapshots to compare, and what was landed before.
 
-    :param previous: the snapshot to which all earlier changes lead; None when there are none, or
-        when that snapshot is no longer in the source
-    :param landed: the receipt of changes already landed for the day
-    :param earlier: the days before that have changes
-    :param later: the days after that have changes
+    :param current: the receipt of the day's snapshot
+    :param previous: the receipt of the snapshot that the earlier changes produce; None if there are
+        no earlier changes, or if that snapshot is no longer in the source
+    :param landed: the receipt of the changes that were already landed for the day
+    :param earlier: the earlier days with changes, in order
+    :param later: the later days with changes, in order
     """
 
     current: SnapshotReceipt
@@ -65,9 +67,9 @@ class Pair(NamedTuple):
 
 
 def find_pair(request: ChangesRequest, commit: Commit) -> Pair:
-    """Read the receipts of the day's snapshot, and of the one whose changes were landed last.
+    """Read the receipts of the day's snapshot and of the snapshot to compare it with.
 
-    :raises NothingToLand: the snapshot is backdated
+    :raises NothingToLand: the day's snapshot is backdated
     :raises BadData: a snapshot has no receipt
     :raises WrongArgument: the destination holds something else, or the source holds no snapshots
     """
@@ -124,20 +126,21 @@ def _current(request: ChangesRequest) -> SnapshotReceipt:
 def _snapshot_of(
     last: ChangesReceipt | None, earlier: Sequence[date], source: Destination, commit: Commit
 ) -> SnapshotReceipt | None:
-    """Read the receipt of the snapshot to which the last changes led, if all of it is still so.
+    """Read the receipt of the snapshot that the last changes produced; None if it is gone.
 
-    An erasure gives the snapshot another digest, and the same list, landed again, another instant.
+    It is the same snapshot if its digest or its instant is the same: an erasure changes only the
+    digest, and landing the same list again changes only the instant.
     """
     if last is None or not commit.matches(partition_file(last.day), last.declaration):
-        return None  # the landing or an erasure was killed
+        return None  # a landing or an erasure was killed halfway
     if len(earlier) > 1 and str(earlier[-2]) > (last.previous_snapshot_date or ""):
-        return None  # the changes of a day before were landed at the same time
+        return None  # the last changes do not build on those before: both were landed at once
     snapshot = receipt_of(source, last.day)
     if not isinstance(snapshot, SnapshotReceipt) or snapshot.status != LIVE:
         return None
-    is_same = last.source_sha256 == snapshot.sha256
-    is_erased = last.source_observed_at == snapshot.observed_at
-    return snapshot if is_same or is_erased else None
+    has_same_digest = last.source_sha256 == snapshot.sha256
+    has_same_instant = last.source_observed_at == snapshot.observed_at
+    return snapshot if has_same_digest or has_same_instant else None
 
 
 def _changes(receipt: Receipt | None) -> ChangesReceipt | None:

@@ -1,4 +1,4 @@
-"""The list to which a feed leads: its partitions, applied in order to nothing."""
+"""The list that landed changes produce when they are applied in order to an empty list."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _OF_CHANGES = ("change", "previous_snapshot_date")
 def replay(
     commit: Commit, days: Sequence[date], comparison: Comparison, scratch: Path, erased: ErasureList
 ) -> Path:
-    """Write the list to which the changes of these days lead, as a snapshot.
+    """Write the list that the changes of these days produce, with the columns of a snapshot.
 
-    :param days: all days before the one to land, in order
-    :raises BadData: the first changes are not the whole list, or a partition cannot be read
+    :param days: all days with changes before the one to land, in order
+    :raises BadData: the first changes are not a whole list, or a partition cannot be read
     :raises Conflict: another task has just removed a partition
     :raises LandingStopped: the comparison was stopped
     :raises OSError: a partition cannot be fetched, or the list cannot be written
@@ -43,7 +43,7 @@ def replay(
 
 
 def redacted(snapshot: Path, erased: ErasureList) -> Path:
-    """Write a copy of a snapshot without erased people, as a feed shows them."""
+    """Write a copy of a snapshot with erased people redacted, as they are in landed changes."""
     file = snapshot.with_name(f"redacted-{snapshot.name}")
     parquet = pq.ParquetFile(snapshot)
     _write(read_batches(parquet), file, parquet.schema_arrow, erased)
@@ -51,7 +51,7 @@ def redacted(snapshot: Path, erased: ErasureList) -> Path:
 
 
 def _require_whole_list(commit: Commit, days: Sequence[date]) -> None:
-    """Check that the first changes are those between nothing and the first snapshot."""
+    """Check that the first changes are a whole list: a comparison with an empty one."""
     first = receipt_of(commit, days[0])
     if isinstance(first, ChangesReceipt) and first.previous_snapshot_date:
         raise BadData(

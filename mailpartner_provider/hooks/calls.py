@@ -44,7 +44,7 @@ class Calls:
         self._by_post: set[str] = set()
 
     def open(self, call: str) -> Download:
-        """Request a long answer, over a connection of its own."""
+        """Request a long answer over a separate HTTP connection."""
         session = self._make_session()
         answer = self._send(call, lambda: session.get(call, stream=True))
         if answer.head.status != 200:
@@ -62,7 +62,10 @@ class Calls:
         return self._call(call, "POST", arguments, json=body, params=without_query)
 
     def get_or_post(self, call: str, **arguments: Any) -> dict[str, Any]:
-        """Send a GET, as in the vendor's samples; a POST, as in the text, once that is refused."""
+        """Send a GET; if the API refuses this method, send a POST now and from then on.
+
+        The vendor's samples have GET, and the text beside them has POST.
+        """
         if call not in self._by_post:
             try:
                 return self.get(call, **arguments)
@@ -73,12 +76,12 @@ class Calls:
         return self.post(call, **arguments)
 
     def without_key(self, text: str) -> str:
-        """Replace the key in a text by stars, in whichever form it is written."""
+        """Replace the key in a text with stars, in all forms in which it may be written."""
         return _masked(text, [self._key()])
 
     @cached_property
     def _session(self) -> Session:
-        """The session of short calls, which keeps its connection from one to the next."""
+        """The session of short calls, which all use the same HTTP connection."""
         return self._make_session()
 
     def _send(self, call: str, send: Callable[[], requests.Response]) -> Download:
@@ -101,7 +104,7 @@ class Calls:
     ) -> dict[str, Any]:
         """Read a short answer; raise the error that it reports, without key and arguments."""
         status, kind = answer.head.status, answer.head.content_type
-        # A refusal of these calls may be an outcome, and is read again if it was cut off.
+        # The refusal of such a call may be an outcome, so it must be read completely.
         is_needed = status == 200 or call in OUTCOMES
         with naming_connection(self._conn_id):
             try:

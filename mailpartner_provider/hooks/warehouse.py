@@ -1,4 +1,4 @@
-"""Connections to warehouses: those of Airflow's providers, and DuckDB, which has none."""
+"""Connections to warehouses: by the hooks of Airflow's providers, or directly for DuckDB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to files beside the database
 
 
 class Warehouse(NamedTuple):
-    """An open connection to a warehouse, and a cursor of it."""
+    """An open connection to a warehouse, and its cursor."""
 
     connection: Any
     cursor: Any
@@ -47,7 +47,7 @@ def open_warehouse(conn_id: str, hook_params: Mapping[str, Any] | None) -> Itera
         return
     try:
         hook = connection.get_hook(hook_params=dict(hook_params or {}))
-    except Exception as error:  # Airflow raises many kinds, which name the class or the type
+    except Exception as error:  # many kinds; their texts name the type of the connection
         raise WrongArgument(
             f"conn_id: the hook of {conn_id} cannot be made: install the provider of its type, or "
             f"correct hook_params ({error})"
@@ -80,7 +80,7 @@ def _connect_duckdb(connection: Any) -> Any:
         conn_id = connection.conn_id
         raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
     database = duckdb.connect(file)
-    # Its caches grow to most of the machine's memory otherwise. No order has to be kept.
+    # Without a limit, DuckDB uses most of the machine's memory. Tables have no order to preserve.
     database.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
     database.execute("SET preserve_insertion_order = false")
     return database

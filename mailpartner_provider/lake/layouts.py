@@ -1,10 +1,12 @@
-"""The two layouts of a destination, and the steps that bring a new list into them.
+"""The two layouts of a destination, and the steps that write a new list to each.
 
-``snapshot``: a partition holds the whole list as it was on a day, and the day's receipt is its
-manifest. ``created``: a partition holds the people who opted out on a day, and all partitions
-together are the list as it is now. These are thousands, so an index is their manifest: it declares
-every partition, except those that a landing is about to replace. If that is killed, they stay
-undeclared, and the next landing writes them again.
+``snapshot``: each partition holds the whole list as it was on one day. The receipt of the day is
+its manifest.
+
+``created``: each partition holds the people who opted out on one day. Together, the partitions are
+the current list. There are thousands of them, so their manifest is an index with the digest of each
+partition. Before a landing replaces partitions, it removes them from the index; afterwards, it adds
+them again. If it is killed in between, the next landing finds them missing and rewrites them.
 """
 
 from __future__ import annotations
@@ -33,16 +35,16 @@ log = logging.getLogger(__name__)
 
 
 class Partition(NamedTuple):
-    """A partition whose file is written only when it is needed, and the digest of its rows."""
+    """A function that writes the file of a partition, and the digest of its rows."""
 
     write: Callable[[], Path]
     rows_sha256: str
 
 
 class Landed(NamedTuple):
-    """What will lie in the partitions, as receipts declare it.
+    """What a receipt declares of the published files.
 
-    The counts are of partitions, and None where there is only one.
+    The counts of partitions are None in the layout ``snapshot``, which has one per day.
     """
 
     uri: str
@@ -55,7 +57,7 @@ class Landed(NamedTuple):
 
 
 class Snapshot:
-    """The partition of a day."""
+    """The partition of one day in the layout ``snapshot``."""
 
     def __init__(self, commit: Commit, day: date) -> None:
         self.name = partition_file(day)
@@ -63,17 +65,17 @@ class Snapshot:
         self._commit = commit
 
     def matches(self, receipt: Receipt) -> bool:
-        """Return whether the partition is the one that a receipt declares."""
+        """Return whether the partition is the file that a receipt declares."""
         return self.exists and self._commit.matches(self.name, receipt.declaration)
 
     def copy(self) -> Path | None:
-        """Copy the partition into scratch space; None when it has just been removed."""
+        """Copy the partition to scratch space; return None if it has just been removed."""
         return self._commit.copy(self.name)
 
     def replace(self, files: Mapping[str, Path], declared: Receipt | None) -> Landed:
-        """Plan to replace the partition by the finished file of the day.
+        """Plan to replace the partition with the finished file of the day.
 
-        :param declared: the receipt that the partition matches, if it matches one
+        :param declared: the day's receipt if the partition matches it, else None
         """
         file = files[self.name]
         sha256 = digest(file)
@@ -84,13 +86,13 @@ class Snapshot:
 
 
 class CreatedList:
-    """All partitions by day of opt-out, and their index."""
+    """All partitions of the layout ``created``, and their index."""
 
     name = INDEX
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._index = read_index(commit)  # before them: a commit changes it before and after them
+        self._index = read_index(commit)  # first: each commit writes it before and after its files
         self._files = list_partitions(commit)
         self.exists = bool(self._files)
 
@@ -110,11 +112,11 @@ class CreatedList:
     def replace(
         self, partitions: Mapping[str, Partition], declared: SnapshotReceipt | None
     ) -> Landed:
-        """Plan to write the partitions that changed, and to remove those that became empty.
+        """Plan to write the partitions that changed, and to remove those without rows.
 
-        :param partitions: all partitions of the list: no others remain
-        :param declared: the last receipt of the list
-        :raises WrongArgument: there are partitions, and nothing says that they are of this layout
+        :param partitions: all partitions of the new list
+        :param declared: the newest receipt, or None
+        :raises WrongArgument: there are partitions, but neither an index nor a receipt
         """
         commit, index = self._commit, self._index or {}
         if self._files and self._index is None and declared is None and not self._has_begun():
@@ -172,7 +174,7 @@ class CreatedList:
         return self._commit.destination.info(INDEX) is not None
 
     def _is_complete(self, name: str, declared: Declared) -> bool:
-        """Return whether a partition is what the index declares, and no erasure has to go on."""
+        """Return whether a partition matches the index, and no interrupted erasure is left."""
         is_settled = name in self._files and declared.next_sha256 is None
         return is_settled and self._commit.matches(name, declared)
 
@@ -184,7 +186,7 @@ def list_partitions(commit: Commit) -> dict[str, FileInfo]:
 
 
 def read_index(destination: Readable) -> Index | None:
-    """Read the index: empty if it cannot be read, None if there is none."""
+    """Read the index; return an empty one if it is damaged, None if there is none."""
     content = destination.read(INDEX)
     if content is None:
         return None
@@ -203,7 +205,10 @@ def read_index(destination: Readable) -> Index | None:
 
 
 def write_index(commit: Commit, index: Callable[[], Index]) -> None:
-    """Plan to write the index, which may use the ``version`` of earlier steps."""
+    """Plan to write the index.
+
+    :param index: called when earlier steps are done, because it may need their ``version``
+    """
 
     def text() -> str:
         members = sorted(index().items())
@@ -216,7 +221,7 @@ def write_index(commit: Commit, index: Callable[[], Index]) -> None:
 def digests_of_list(index: Index) -> set[str]:
     """Return the digests of the list that an index declares; two while an erasure replaces files.
 
-    An empty index declares nothing: even an empty list is a partition.
+    An empty index has no digest: even an empty list has one partition.
     """
     if not index:
         return set()

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_PROOF_BYTES = 8 * 2**20  # the largest file that is sent twice to see whether conditions hold
-_PATIENCE = 10.0  # seconds for a request that was interrupted to end cleanly
+_PROOF_BYTES = 8 * 2**20  # larger files are not sent twice to test the store
+_PATIENCE = 10.0  # seconds to wait for a cancelled request to end
 
-#: By address of a store and kind of condition, whether it is honoured. Others are not proved yet.
+#: Whether a store honours a kind of condition, by its address and the kind; absent: not tested yet.
 _conditional: dict[tuple[str, str], bool] = {}
 
 
@@ -37,10 +37,11 @@ class ConditionFailed(Conflict):
 class ObjectStore(ABC):
     """A destination in an object store; scratch space is a local folder.
 
-    A store proves once in each process that it honours a kind of condition: the first small file
-    that it creates, and the first that it replaces, is sent again with the same condition, which
-    cannot hold any more. Until then there is a last look before each such step, and for ever where
-    the proof fails. The vendor's own hosts need no proof.
+    Writes are conditional requests, which some stores ignore. So each kind of condition is tested
+    once in a process: the first small file that is created, and the first that is replaced, is sent
+    a second time with the same condition. It no longer holds, so that the store must refuse. As
+    long as a store is untested, and when it fails the test, the version of a file is compared
+    before each write. The vendor's own hosts are trusted without a test.
     """
 
     has_etags = True
@@ -94,7 +95,7 @@ class ObjectStore(ABC):
         try:
             version = self._send(file, name, expected)
         except ConditionFailed:
-            # A request whose answer was lost is sent again, and meets the file that it stored.
+            # When the response is lost, the client repeats the request and finds its own file.
             return self._version_of_same(file, name)
         if is_conditional is None and version != expected and file.stat().st_size <= _PROOF_BYTES:
             return self._prove(file, name, expected, version)
@@ -135,27 +136,27 @@ class ObjectStore(ABC):
         """Delete a file, or raise ConditionFailed."""
 
     def _is_large(self, file: Path) -> bool:
-        """Return whether a file is sent in a way of which the proof of conditions says nothing."""
+        """Return whether a file is sent in another way than the one that was tested."""
         return False
 
     def _is_vendor(self) -> bool:
         return (urlsplit(self.address).hostname or "").endswith(self.vendor)
 
     def _is_conditional(self, expected: str | None) -> bool | None:
-        """Return whether the store honours this kind of condition; None if it was not tried yet."""
+        """Return whether the store honours this kind of condition; None if not tested yet."""
         return self._is_vendor() or _conditional.get((self.address, _kind(expected)))
 
     def _look(self, name: str, expected: str | None) -> None:
         info = self._run("read", name, self._head(self._prefix + name))
         if (info.version if info else None) != expected:
-            self.read(name)  # a bucket that does not exist is no conflict, and HEAD does not tell
+            self.read(name)  # fails if the bucket is missing: HEAD answers 404 in both cases
             raise self._conflict(name)
 
     def _send(self, file: Path, name: str, expected: str | None) -> str:
         return self._run("write", name, self._put(self._prefix + name, file, expected))
 
     def _prove(self, file: Path, name: str, expected: str | None, version: str) -> str:
-        """Send a file again with the same condition; return its version."""
+        """Test a kind of condition by sending a file again; return the version of the file."""
         try:
             version = self._send(file, name, expected)
         except ConditionFailed:
@@ -189,15 +190,15 @@ class ObjectStore(ABC):
         return Conflict(f"{self.uri(name)} was replaced by another landing: land the list again")
 
     def _run(self, verb: str, name: str, request: Coroutine[Any, Any, _T]) -> _T:
-        """Wait for a request that the file system's own thread makes.
+        """Run a request in the file system's thread and wait for it.
 
-        When the wait is interrupted, as by a signal, the request is cancelled.
+        The request is cancelled when the wait is interrupted, for example by a signal.
         """
         ended = threading.Event()
 
         async def run() -> _T:
             try:
-                with naming_path(verb, self.uri(name), Exception):  # stores raise many kinds
+                with naming_path(verb, self.uri(name), Exception):  # each client has its own errors
                     return await request
             finally:
                 ended.set()
@@ -212,5 +213,5 @@ class ObjectStore(ABC):
 
 
 def _kind(expected: str | None) -> str:
-    """Return the kind of the condition that a file is of this version, or that there is none."""
+    """Return the header that requires a file to have this version, or not to exist."""
     return "If-None-Match" if expected is None else "If-Match"

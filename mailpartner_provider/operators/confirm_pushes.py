@@ -1,4 +1,4 @@
-"""The operator that looks up whoever was pushed in the list that was landed next."""
+"""The operator that confirms pushes: it looks up the pushed people in the next landed list."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class ConfirmPushesOperator(BaseOperator):
-    """Prove by the newest live snapshot that everybody who was pushed is on the list.
+    """Check that everybody who was pushed is in the newest live snapshot.
 
-    Looks up the people of every batch of ``PushUnsubscribesOperator`` that ended before the
-    snapshot was taken, and was not confirmed yet.
+    Looks up the people of every unconfirmed batch of ``PushUnsubscribesOperator`` that ended before
+    the snapshot was taken.
 
     :param snapshot: the ``destination`` of the landings (templated)
     :param destination: the ``destination`` of the pushes (templated)
     :param mailpartner_conn_id: the connection of both (templated)
-    :param max_missing: fail when more people than this are missing on the list (templated)
+    :param max_missing: fail when more people than this are missing from the snapshot (templated)
     :return: the receipt, a flat dict of counts and days; never an address or a hash
     :raises AirflowFailException: an argument or the connection is wrong: Airflow does not retry
     :raises BadData: there is no live snapshot, or more people than ``max_missing`` are missing

@@ -1,4 +1,4 @@
-"""The operator that deletes records from the suppression list, by ids that a person has listed."""
+"""The operator that deletes records from the suppression list by their ids, read from a file."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 class DeleteUnsubscribesOperator(BaseOperator):
     """Delete records from the Mail Partner suppression list: these people can be mailed again.
 
-    For people who opted in again, by the ids that the list has of them. What to delete is never
-    found out by comparing lists. Unless ``dry_run`` is turned off, the ids are only counted.
+    For people who opted in again. The file has the ids of their records on the list; ids are never
+    found by comparing lists. Unless ``dry_run`` is turned off, the ids are only counted.
 
     :param ids: a text file with an id on each line: absolute local path, or Airflow object storage
         URI (templated)
-    :param dry_run: delete nothing (templated)
-    :param max_deleted: fail before anything is deleted when there are more ids (templated)
+    :param dry_run: only count the ids; delete nothing (templated)
+    :param max_deleted: fail, and delete nothing, when there are more ids than this (templated)
     :param mailpartner_conn_id: the connection with the API key (templated)
-    :param per_minute: how many calls are made in any minute, retries included (templated)
+    :param per_minute: the most calls in any minute, including retries (templated)
     :return: the receipt, a flat dict of counts
     :raises AirflowFailException: the API refused, or the file, an argument or the connection is
         wrong: Airflow does not retry
-    :raises RequestFailed: something failed on the way, four times
+    :raises RequestFailed: a request failed four times
     :raises BadData: there are more ids than ``max_deleted``
     """
 
@@ -72,7 +72,7 @@ class DeleteUnsubscribesOperator(BaseOperator):
         return attach_receipt(receipt, self.outlets, context)
 
     def on_kill(self) -> None:
-        """Stop; another try goes on with the records that are left."""
+        """Stop the deletion; another try deletes the remaining records."""
         self.hook.stop()
 
     @cached_property

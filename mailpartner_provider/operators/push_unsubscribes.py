@@ -1,4 +1,4 @@
-"""The operator that adds opt-outs which were collected elsewhere to the suppression list."""
+"""The operator that adds opt-outs collected elsewhere to the suppression list."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
 
 
 class PushUnsubscribesOperator(BaseOperator):
-    """Add opt-outs that were collected elsewhere to the Mail Partner suppression list.
+    """Add opt-outs collected elsewhere to the Mail Partner suppression list.
 
-    Reads addresses from Parquet files or by a query, leaves out those on the newest live snapshot,
-    and adds the others one by one, by ``POST /v1/unsubscribe/add``. A journal has the outcome of
-    each, by hash: another try of the run, after a failure or a kill, asks only for those without
-    one. Nobody is ever taken off the list.
+    Reads addresses from Parquet files or a query, leaves out people who are in the newest live
+    snapshot, and adds the others one by one with ``POST /v1/unsubscribe/add``. A journal records
+    the outcome of each person by hash. When a failed or killed run is tried again, it pushes only
+    the people without an outcome. Nobody is ever removed from the list.
 
     :param snapshot: the ``destination`` of the landings of the same account (templated)
     :param destination: local folder or Airflow object storage URI for journals and receipts; may be
-        that of the landings, too (templated)
+        the same as ``snapshot`` (templated)
     :param source: a Parquet file, or a folder of them: local path or URI (templated)
-    :param sql: in the place of ``source``, a query (templated)
+    :param sql: a query, instead of ``source`` (templated)
     :param sql_conn_id: the connection for the query (templated)
     :param column: the column with the addresses (templated)
     :param mailpartner_conn_id: the connection with the API key (templated)
-    :param per_minute: how many calls are made in any minute, retries included (templated)
-    :param max_added: fail before anything is added when more people than this would be (templated)
-    :param dry_run: plan, and return the counts: nothing is sent to the API, or written (templated)
-    :param keep_days: after a push, remove the journals and receipts of runs that are this many days
-        older, or more; None keeps all
+    :param per_minute: the most calls in any minute, including retries (templated)
+    :param max_added: fail, and add nobody, when more people than this are to be added (templated)
+    :param dry_run: only return the counts; send nothing to the API and write nothing (templated)
+    :param keep_days: after each push, remove the journals and receipts of runs that are at least
+        this many days older; None: keep all
     :return: the receipt, a flat dict of counts and instants; never an address or a hash
     :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
         Airflow does not retry
-    :raises RequestFailed: something failed on the way, four times
+    :raises RequestFailed: a request failed four times
     :raises BadData: there is no live snapshot, or there are more people than ``max_added``
     :raises OSError: source or snapshot cannot be read, or the destination cannot be written
     """
@@ -160,7 +160,7 @@ class PushUnsubscribesOperator(BaseOperator):
         keep_days = arguments.read_keep_days(self.keep_days, SNAPSHOT)
         snapshot = open_destination(self.snapshot, "snapshot")
         listed = newest_listed(snapshot, self.hook.is_account, self.hook.email_hmac_key)
-        self.log.info("Leaving out who is on the snapshot of %s", listed.receipt.snapshot_date)
+        self.log.info("Comparing with the snapshot of %s", listed.receipt.snapshot_date)
         return PushRequest(
             batch=batch_of(run, arguments.read_run_day(context)),
             destination=open_destination(self.destination),

@@ -24,35 +24,36 @@ if TYPE_CHECKING:
 class UnsubscribeChangesOperator(BaseOperator):
     """Land what changed in the Mail Partner suppression list as one Parquet partition a day.
 
-    Compares the day's snapshot, as ``UnsubscribeToParquetOperator`` landed it, id by id with the
-    one whose changes were landed last, and lands the difference in
-    ``<destination>/dt=YYYY-MM-DD/``: records with ``change`` (``added``, ``removed`` or
-    ``changed``) and ``previous_snapshot_date``, which is null for the very first snapshot and shows
-    gaps of days. Remove all records of these ids from the previous snapshot, insert those ``added``
-    and ``changed``, and the result is the day's snapshot.
+    Compares the day's snapshot, which ``UnsubscribeToParquetOperator`` landed, with the snapshot
+    whose changes were landed last. Lands the records that differ in
+    ``<destination>/dt=YYYY-MM-DD/``, each with ``change`` (``added``, ``removed`` or ``changed``)
+    and ``previous_snapshot_date`` (null in the first partition, which holds the whole list).
 
-    So all changes, applied in order to nothing, give the last snapshot. Where the snapshot compared
-    last has been replaced or removed, they are applied instead of it. Only the newest day is landed
-    again: the changes of an earlier one are kept, because those of later days build on them.
+    To apply a partition to the previous snapshot, remove all records with one of its ids, then
+    insert those ``added`` or ``changed``: the result is the day's snapshot. All partitions, applied
+    in order to an empty list, give the latest snapshot. This also holds after the previous snapshot
+    was replaced or removed: then the list to compare with is rebuilt from the partitions. Only the
+    newest day can be landed again, because later changes build on earlier ones.
 
-    A backdated snapshot cannot show who was removed: the task is skipped, and the next live one is
-    compared across that day. Needs ``pip install 'mailpartner-provider[changes]'``.
+    A backdated snapshot cannot show who was removed: the task is skipped, and the next live
+    snapshot shows the changes of both days. Needs
+    ``pip install 'mailpartner-provider[changes]'``.
 
     :param source: the ``destination`` of the snapshots (templated)
     :param destination: another local folder or Airflow object storage URI (templated)
     :param snapshot_date: the day, as YYYY-MM-DD; None: the day of the run, as for the landing
         (templated)
     :param timezone: zone of the business day, as for the landing
-    :param max_removed: fail when more than this share of the previous snapshot's records was
-        removed, as after a change to another account's key; None, as 1, is no limit (templated)
+    :param max_removed: fail when more than this share (0 to 1) of the previous list was removed,
+        for example because the key is now of another account; None or 1: no limit (templated)
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
-    :raises WrongArgument: when the DAG is parsed: an argument that is no template is wrong
-    :raises AirflowFailException: an argument is wrong, or DuckDB missing: Airflow does not retry
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
+    :raises AirflowFailException: an argument is wrong, or DuckDB is missing: Airflow does not retry
     :raises AirflowSkipException: the day's snapshot is backdated, or the changes of a later day
-        include those of the day
-    :raises BadData: a snapshot is missing, does not match its receipt, has other columns than the
-        one before, or exceeds ``max_removed``; or it has been replaced, and the changes do not
-        begin with a whole list
+        already include those of this day
+    :raises BadData: a snapshot is missing, does not match its receipt, or has other columns than
+        the previous one; too many records were removed (``max_removed``); or the list cannot be
+        rebuilt, because the first partition of changes does not hold a whole list
     :raises OSError: source or destination cannot be read or written
     """
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class UnsubscribeToParquetOperator(BaseOperator):
     """Land the Mail Partner suppression list as one dated, typed, complete Parquet partition.
 
-    Every run lands the whole list as it is now in ``<destination>/dt=YYYY-MM-DD/``, verified and
-    published at once, or changes nothing and says why. The list comes from
-    ``GET /v1/unsubscribe/list`` (https://www.docpartner.dev/api/mail-partner).
+    Every run lands the whole current list in ``<destination>/dt=YYYY-MM-DD/``, or fails with the
+    reason and changes nothing. The list comes from ``GET /v1/unsubscribe/list``
+    (https://www.docpartner.dev/api/mail-partner).
 
     :param destination: local folder or Airflow object storage URI, such as
         ``s3://aws_default@lake/mailpartner/unsubscribes`` (templated)
@@ -39,26 +39,27 @@ class UnsubscribeToParquetOperator(BaseOperator):
         else of its ``data_interval_end``, ``logical_date`` or ``run_after`` (templated)
     :param mailpartner_conn_id: the connection with the API key (templated)
     :param timezone: zone of the API's ``createdAt`` and of the business day
-    :param partition_by: ``snapshot``, the whole list in a partition a day; or ``created``, a
-        partition for each day on which people opted out, together the list as it is now
-    :param email_mode: what to land of an address: ``plain``, the address; ``sha256`` or ``hmac``, a
-        hash in the column ``email_sha256`` or ``email_hmac``; ``drop``, nothing
-    :param on_empty: what an empty list means: ``write`` a partition without rows, ``skip`` the
-        task, or ``fail`` it
-    :param max_rejected: how many records without a usable id or e-mail may be quarantined before
-        the task fails (templated)
-    :param max_shrink: fail when the list lost more than this share since the last snapshot; None,
-        as 1, is no limit (templated)
-    :param keep_days: after a landing, remove snapshots that are this many days older, or more, with
-        receipts and quarantine; None keeps all
+    :param partition_by: ``snapshot``: one partition a day, which holds the whole list; ``created``:
+        one partition for each day on which people opted out, together the current list
+    :param email_mode: what to write instead of the address: ``plain``, the address itself;
+        ``sha256`` or ``hmac``, a hash in the column ``email_sha256`` or ``email_hmac``; ``drop``,
+        nothing
+    :param on_empty: what to do when the list is empty: ``write`` a partition without rows, ``skip``
+        the task, or ``fail``
+    :param max_rejected: fail when more records than this have no usable id or e-mail; up to this
+        number, they are quarantined (templated)
+    :param max_shrink: fail when the list lost more than this share (0 to 1) of the records that the
+        last landing had; None or 1: no limit (templated)
+    :param keep_days: after each landing, remove snapshots that are at least this many days older,
+        with their receipts and quarantine; None: keep all
     :return: the receipt, a flat dict of counts, days and digests; never a record or an address
-    :raises WrongArgument: when the DAG is parsed: an argument that is no template is wrong
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
         Airflow does not retry
     :raises AirflowSkipException: the list is empty and ``on_empty`` is ``skip``
-    :raises RequestFailed: something failed on the way, four times
-    :raises BadData: the answer is complete, but exceeds ``max_rejected``, ``max_shrink`` or
-        ``on_empty``
+    :raises RequestFailed: the request failed four times
+    :raises BadData: too many records were rejected (``max_rejected``), the list lost too many
+        (``max_shrink``), or it is empty and ``on_empty`` is ``fail``
     :raises OSError: the destination cannot be read or written
     """
 
@@ -127,7 +128,7 @@ class UnsubscribeToParquetOperator(BaseOperator):
         return MailPartnerHook(self.mailpartner_conn_id)
 
     def _check_fixed(self) -> None:
-        """Check what is no template, so that a DAG with a wrong argument does not parse."""
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
         from mailpartner_provider.operators import arguments
 

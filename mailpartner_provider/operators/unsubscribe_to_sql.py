@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class UnsubscribeToSqlOperator(BaseOperator):
     """Load the landed suppression list, its changes or its receipts into a table.
 
-    Loads whatever the table lacks of the source: the first run loads everything, later ones what
-    has landed since, or has landed again. Each day is replaced in one transaction, with a row in
-    ``<table>_loaded`` that says so; a run that finds nothing new changes nothing. An asset event
-    only wakes the task up: what is loaded comes from the receipts in the source.
+    The first run loads every day of the source; later runs load the days that have been landed, or
+    landed again, since. Each day is replaced in one transaction, which also records it in the table
+    ``<table>_loaded``. A run that finds nothing new changes nothing. The receipts in the source
+    decide what to load, not the asset event that started the task.
 
     The table is created with the columns of the files and ``account``. Several accounts may share
     a table; each replaces its own rows only.
@@ -36,17 +36,17 @@ class UnsubscribeToSqlOperator(BaseOperator):
         landing
     :param account: the value of the column ``account``; None: the connection id in the newest
         receipt (templated)
-    :param removed_days: what happens to loaded days that the source no longer has: ``keep`` or
+    :param removed_days: what to do with loaded days that the source no longer has: ``keep`` or
         ``delete``
-    :param history_view: for ``changes``, the name of a view to create, which has the intervals in
-        which people were suppressed; None: no view (templated)
+    :param history_view: only for ``changes``: the name of a view to create, of the intervals in
+        which each person was suppressed; None: no view (templated)
     :param hook_params: arguments for the hook of the connection, as for ``SQLExecuteQueryOperator``
     :return: counts and days; never a record or an address
     :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not
         retry
     :raises AirflowSkipException: there is no live snapshot yet
     :raises BadData: a day does not match its receipt; all other days were loaded
-    :raises OSError: the source or the database refuses; its values are not quoted
+    :raises OSError: the source or the database failed; the error quotes no values
     """
 
     template_fields: Sequence[str] = ("source", "conn_id", "table", "account", "history_view")

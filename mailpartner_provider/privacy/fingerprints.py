@@ -1,11 +1,13 @@
-"""Fingerprints of addresses: 16 bits by which many rows are told at once to be nobody erased.
+"""Fingerprints of addresses: 16-bit checksums that quickly rule out almost all rows of a column.
 
-A SHA-256 can only be computed row by row. So the list of erased people holds, beside the hash of a
-plain address, this much of a checksum of it, which costs next to nothing for a whole column. It
-narrows down who the person may be far less than the hash confirms it.
+A SHA-256 has to be computed row by row; a fingerprint is computed for a whole column at once. The
+list of erased people has the fingerprint of each plain address beside its hash. Only rows with one
+of these fingerprints can be an erased person, and only they are hashed. A fingerprint reveals much
+less about a person than the hash beside it.
 
-Plain is an address of ASCII letters, digits and ``.+-_@``, between a letter or digit at both ends,
-of eight characters or more: almost every address. Whatever else stands in a column is in doubt.
+A plain address has at least eight characters, all of them ASCII letters, digits or ``.+-_@``, and
+begins and ends with a letter or digit. Almost every address is plain. Rows with any other text are
+in doubt, and hashed too.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ _BITS = 16
 
 
 def is_plain(text: str) -> bool:
-    """Return whether a text is plain, so that nothing but the whole of it can be an address."""
+    """Return whether a text is plain: it can only be an address as a whole, not contain one."""
     return _PLAIN.fullmatch(text) is not None
 
 
 def fingerprint(text: str) -> int | None:
-    """Return the fingerprint of a plain text, in whatever case; None for any other text."""
+    """Return the fingerprint of a plain text, ignoring case; None for any other text."""
     if not is_plain(text):
         return None
     data = text.encode("ascii")
@@ -47,9 +49,9 @@ def fingerprint(text: str) -> int | None:
 
 
 def valid_fingerprint(value: Any) -> int | None:
-    """Return a fingerprint as it was read from a list of erased people.
+    """Return a fingerprint, or None, that was read from a list of erased people.
 
-    :raises ValueError: it is none
+    :raises ValueError: it is something else
     """
     if value is None or (type(value) is int and 0 <= value < 2**_BITS):
         return value
@@ -90,7 +92,7 @@ def doubtful_rows(column: pa.Array, fingerprints: Iterable[int] | None) -> pa.Ar
 
 
 def _buffers(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Return the offsets of the texts, one more than there are texts, and their bytes."""
+    """Return the offsets at which texts begin, with the end of the last one, and their bytes."""
     import numpy as np
 
     _, buffer, data = column.buffers()

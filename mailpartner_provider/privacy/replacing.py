@@ -1,4 +1,4 @@
-"""The replacement of files by copies without erased people, with their receipts and index."""
+"""The replacement of files with redacted copies, and the update of receipts and index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ReplacedFile(NamedTuple):
 
 
 class Erasure(NamedTuple):
-    """Where to redact whom, and the hashes that were found in each file."""
+    """The parameters of an erasure, and the hashes that were found in each file, by its URI."""
 
     destination: Destination
     scratch: Path
@@ -52,14 +52,15 @@ class Erasure(NamedTuple):
     def publish(self, commit: Commit) -> None:
         """Carry out a commit, unless this is a dry run."""
         if not self.dry_run:
-            commit.publish(lambda: None)  # only a signal stops the command
+            commit.publish(lambda: None)  # no heartbeat: only a signal stops the command
 
 
 def replace_snapshot(erasure: Erasure, name: str) -> ReplacedFile | None:
-    """Replace the file of a day, if it names an erased person, and update its receipt.
+    """Replace a partition of the layout ``snapshot`` if it names an erased person.
 
-    Until then the receipt declares the digests of both files, so that it vouches for the file
-    wherever the erasure is killed, and the next one can complete it, whoever is erased then.
+    First the receipt is updated to declare the digests of both the old and the new file, then the
+    file is replaced, then the receipt declares only the new one. So the receipt matches the file
+    whenever the erasure is killed, and the next erasure can complete it.
     """
     commit, day = erasure.commit(), day_in_name(name)
     before, after = (erasure.scratch / f"{each}.parquet" for each in ("before", "after"))
@@ -81,10 +82,10 @@ def replace_snapshot(erasure: Erasure, name: str) -> ReplacedFile | None:
 
 
 def replace_created(erasure: Erasure) -> list[ReplacedFile]:
-    """Replace the files of days of opt-out, if they name an erased person.
+    """Replace the partitions of the layout ``created`` that name an erased person.
 
-    Until the receipts of the list are updated, the index declares the digests of both files. What
-    it did not declare before, it does not declare afterwards.
+    The index declares the digests of both the old and the new files until the receipts of the list
+    are updated. Partitions that it did not declare before are not added to it.
     """
     commit, before = erasure.commit(), erasure.scratch / "before.parquet"
     index, interim, final = read_index(commit) or {}, Index(), dict[str, str]()
@@ -117,7 +118,7 @@ def replace_created(erasure: Erasure) -> list[ReplacedFile]:
 
 
 def replace_quarantine(erasure: Erasure, name: str) -> ReplacedFile | None:
-    """Replace a file of quarantined records, if it names an erased person."""
+    """Replace a file of quarantined records if it names an erased person."""
     commit, day = erasure.commit(), day_in_name(name)
     before = commit.read(name) if day and name == rejected_file(day) else None
     if before is None:
@@ -134,7 +135,7 @@ def replace_quarantine(erasure: Erasure, name: str) -> ReplacedFile | None:
 
 
 def _redact_partition(erasure: Erasure, uri: str, before: Path, after: Path) -> ReplacedFile | None:
-    """Write a redacted copy of a partition; None if it names no erased person."""
+    """Write a redacted copy of a partition; return None if it names no erased person."""
     records, found = redact_partition(before, after, uri, erasure.erased, erasure.keyed_ids)
     erasure.found[uri] = found
     if not records:
@@ -144,14 +145,14 @@ def _redact_partition(erasure: Erasure, uri: str, before: Path, after: Path) -> 
 
 
 def _update_list(commit: Commit, index: Index, digests: dict[str, str], size: int) -> None:
-    """Plan to update the receipts of a list by day of opt-out, then its index.
+    """Plan to update the receipts of a list in the layout ``created``, then its index.
 
-    :param digests: of the files that the index is to declare anew
-    :param size: of all files
+    :param digests: the new digest of each file that was replaced
+    :param size: the size of all files in bytes
     """
     all_digests = {name: declared.sha256 for name, declared in index.items()} | digests
     members = {"sha256": digest_of_all(all_digests.values()), "bytes": size}
-    # Landings that found the same list declare the same digest.
+    # Several days may have landed the same list: their receipts declare the same digest.
     for day in days_with_receipts(commit):
         receipt = _read_receipt(commit, day, digests_of_list(index))
         if receipt is None:
@@ -167,7 +168,7 @@ def _update_list(commit: Commit, index: Index, digests: dict[str, str], size: in
 
 
 def _read_receipt(commit: Commit, day: date, digests: set[str]) -> dict[str, Any] | None:
-    """Read the members of a day's receipt, if it declares one of these digests."""
+    """Read the members of a day's receipt; return None unless it declares one of these digests."""
     content = commit.read(receipt_file(day))
     try:
         receipt: dict[str, Any] = json.loads(content.data if content else b"")
@@ -178,7 +179,7 @@ def _read_receipt(commit: Commit, day: date, digests: set[str]) -> dict[str, Any
 
 
 def _declaration(file: Path) -> dict[str, Any]:
-    """Return what a receipt declares of a file."""
+    """Return the members of a receipt that declare a file."""
     return {"sha256": digest(file), "bytes": file.stat().st_size}
 
 
@@ -189,9 +190,9 @@ def _update_receipt(
     members: dict[str, Any],
     partition: str | None = None,
 ) -> None:
-    """Plan to update members of a day's receipt; a null is left out where there was no member.
+    """Plan to update members of a day's receipt; null is written only over an existing member.
 
-    :param partition: the name of the file whose version is the ETag
+    :param partition: the file whose version becomes the ``etag``
     """
 
     def text() -> str:

@@ -1,4 +1,4 @@
-"""The confirmation of pushes: everybody who was pushed is on the next list."""
+"""The confirmation of pushes: looking up the pushed people in the next snapshot."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _BATCH = re.compile(rf"dt=[0-9-]{{10}}\.([0-9a-f]{{16}})\.({re.escape(RECEIPT)}|
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationReceipt:
-    """What the newest live snapshot says of the batches that were pushed before it.
+    """The result of looking up batches in the newest live snapshot.
 
-    ``people`` = ``confirmed`` + ``missing``, in so many ``batches``. ``waiting`` batches ended
-    after the snapshot was taken.
+    ``people`` = ``confirmed`` + ``missing``, in ``batches`` batches. ``waiting`` counts the batches
+    that ended after the snapshot was taken.
     """
 
     dataset: str = "mailpartner.push_confirmations"
@@ -57,12 +57,12 @@ class ConfirmationReceipt:
 def confirm_pushes(
     destination: Destination, listed: Listed, max_missing: int, run: TaskRun
 ) -> ConfirmationReceipt:
-    """Look up everybody who was pushed in the newest live snapshot; note each confirmed batch.
+    """Look up the pushed people in the newest live snapshot; write a confirmation of each batch.
 
-    A batch that was confirmed is not looked up again: people may be taken off the list later.
+    A confirmed batch is not looked up again, because people may be removed from the list later.
 
-    :param max_missing: how many people may be missing
-    :raises BadData: more are
+    :param max_missing: the number of people who may be missing
+    :raises BadData: more people are missing
     :raises Conflict: another task confirms the same batches, or replaces the snapshot
     :raises OSError: a file cannot be read or written
     """
@@ -113,7 +113,7 @@ def _text(receipt: ConfirmationReceipt, pushed: set[str], missing: set[str]) -> 
 
 
 def _unconfirmed(destination: Destination) -> Iterator[tuple[Batch, str | None]]:
-    """Yield the finished batches without a confirmation, and when they ended."""
+    """Yield each finished batch without a confirmation, and the instant at which it ended."""
     found: dict[str, dict[Batch, str]] = {RECEIPT: {}, CONFIRMED: {}}
     for name in destination.list_folder(PUSHES):
         day = day_in_name(name)

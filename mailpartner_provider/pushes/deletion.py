@@ -1,4 +1,4 @@
-"""The deletion of records whose ids a person has listed."""
+"""The deletion of records by their ids, which are read from a file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _ID = re.compile(rb"[1-9][0-9]{0,17}")
 class DeletionReceipt:
     """How many records were deleted.
 
-    ``given`` ids = ``deleted`` + ``not_found``, unless it was a dry run. ``not_found`` counts also
-    what an earlier try has deleted.
+    ``given`` = ``deleted`` + ``not_found``, except in a dry run. ``not_found`` includes records
+    that an earlier try deleted.
     """
 
     dataset: str = "mailpartner.deletions"
@@ -42,7 +42,7 @@ class DeletionReceipt:
 def read_ids(data: bytes, uri: str) -> list[int]:
     """Read a file with an id on each line; blank lines are ignored.
 
-    :raises WrongArgument: a line is no id
+    :raises WrongArgument: a line is not an id
     """
     ids = dict[int, None]()
     for number, line in enumerate(data.splitlines(), 1):
@@ -62,9 +62,9 @@ def delete_unsubscribes(
     max_deleted: int,
     run: TaskRun,
 ) -> DeletionReceipt:
-    """Delete records one after the other, or none in a dry run.
+    """Delete records one after the other; in a dry run, only count them.
 
-    :param delete: deletes a record; returns whether there was one
+    :param delete: deletes a record; returns whether it existed
     :raises BadData: there are more ids than ``max_deleted``
     """
     if len(ids) > max_deleted:

@@ -1,4 +1,4 @@
-"""Hashes by which people are compared with a snapshot, and named in a journal."""
+"""The hashes that stand for people in journals and in comparisons with a snapshot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mailpartner_provider.privacy.normal_form import normal_form
 
 
 class PersonHash(NamedTuple):
-    """The hash of the normal form of an address; keyed if those in the snapshots are.
+    """The hash of the normal form of an address; keyed if the snapshots have keyed hashes.
 
     :param mode: the ``email_mode`` of the snapshots, other than ``drop``
     """
@@ -23,7 +23,7 @@ class PersonHash(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The member of a journal, named as the column of a snapshot would be."""
+        """The name of the member in a journal, like that of the column in a snapshot."""
         return f"email_{HMAC if self.mode.name == HMAC else SHA256}"
 
     def of(self, address: str) -> str:
@@ -34,14 +34,14 @@ class PersonHash(NamedTuple):
         return hashlib.sha256(text).hexdigest()
 
     def landed(self, address: str) -> str:
-        """Return the hash that a snapshot has of an address, as it was given."""
+        """Return the hash by which a snapshot shows an address in this spelling."""
         return self.of(address) if self.mode.name == PLAIN else self.mode.hashes([address])[0]
 
     def of_column(self, emails: Iterable[str]) -> Iterator[str]:
         """Yield the hashes of the people in the e-mail column of a snapshot."""
         if self.mode.name != PLAIN:
             return iter(emails)
-        # An erasure has left a hash in the place of the address.
+        # An erasure replaces the address with a hash.
         return (
             email.removeprefix(HASH_PREFIX) if email.startswith(HASH_PREFIX) else self.of(email)
             for email in emails

@@ -1,7 +1,7 @@
 """The journal of a batch: the outcome of every person who was pushed, by hash.
 
-It grows by small files that never change: each is written in one step, and no two tasks can write
-the same one. What a killed task has not written yet is asked again, which is harmless.
+It consists of small files, each written once and in one step; two tasks cannot write the same one.
+The people whose outcomes a killed task had not written yet are pushed again, which is harmless.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mailpartner_provider.lake.names import PUSHES, push_file
 from mailpartner_provider.lake.receipts import TaskRun
 from mailpartner_provider.lake.storage import Destination
 
-#: How many outcomes, and how many seconds, a killed task may lose.
+#: A killed task loses at most this many outcomes, or those of this many seconds.
 FLUSH_OUTCOMES = 1000
 FLUSH_SECONDS = 5.0
 
 
 class Batch(NamedTuple):
-    """The opt-outs that one run of a task pushes, in however many tries."""
+    """The opt-outs that one run of a task pushes, in one or more tries."""
 
     day: date
     id: str
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
 class Journal:
     """The outcomes of a batch so far.
 
-    :param name: the member that holds a person's hash
+    :param name: the name of the member with a person's hash
     :param clock: returns seconds
     """
 
@@ -69,7 +69,7 @@ class Journal:
         self.outcomes = {each.person: each for each in _read(destination, self._parts, name)}
 
     def record(self, person: str, landed: str, outcome: AddOutcome, at: str) -> None:
-        """Record an outcome; write those of the last seconds now and then."""
+        """Record an outcome, and write the unwritten ones if there are many or some are old."""
         recorded = Outcome(person, landed, outcome.status, outcome.id, at)
         self.outcomes[person] = recorded
         self._unwritten.append(recorded)
@@ -78,7 +78,7 @@ class Journal:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was not written yet.
+        """Write the outcomes that are not written yet.
 
         :raises Conflict: another task pushes the same batch
         :raises OSError: the destination cannot be written
@@ -89,7 +89,7 @@ class Journal:
         name = self.batch.file(f"{len(self._parts) + 1:05}.jsonl")
         with self._destination.scratch() as scratch:
             commit = Commit(self._destination, scratch)
-            commit.write(name, lambda: lines)  # unseen, so it must not exist
+            commit.write(name, lambda: lines)  # not read before, so it must not exist
             commit.publish(lambda: None)
         self._parts.append(name)
         self._unwritten.clear()

@@ -1,4 +1,4 @@
-"""Who is on the list, as the newest live snapshot has it."""
+"""The people on the list, read from the newest live snapshot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mailpartner_provider.pushes.hashing import PersonHash
 
 
 class Listed(NamedTuple):
-    """The newest live snapshot of a list, and the hash by which people are looked up in it."""
+    """The newest live snapshot of a list, and the hash function to look up people in it."""
 
     source: Destination
     receipt: SnapshotReceipt
@@ -32,8 +32,8 @@ class Listed(NamedTuple):
     def hashes(self, scratch: Path) -> Iterator[str]:
         """Yield the hash of every person on the list.
 
-        :raises Conflict: another task is just replacing the snapshot
-        :raises OSError: it cannot be read
+        :raises Conflict: another task is replacing the snapshot
+        :raises OSError: the snapshot cannot be read
         """
         column = self.person_hash.mode.column
         for name, sha256 in self._files(scratch).items():
@@ -60,10 +60,10 @@ def newest_listed(
 ) -> Listed:
     """Return the newest live snapshot.
 
-    :param is_account: whether a connection id names the account to be changed
-    :param hmac_key: returns the key of hashed addresses
-    :raises BadData: there is none
-    :raises WrongArgument: it is of another account, or has no addresses to compare with
+    :param is_account: whether a connection id names the account to which people are added
+    :param hmac_key: returns the key of ``email_mode="hmac"``
+    :raises BadData: there is no live snapshot
+    :raises WrongArgument: it is of another account, or has neither addresses nor hashes
     """
     live = (each for each in receipts(source) if each.status == LIVE)
     receipt = next((each for each in live if isinstance(each, SnapshotReceipt)), None)

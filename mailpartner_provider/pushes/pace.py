@@ -1,4 +1,4 @@
-"""The pace of calls: no more than so many in any minute, evenly spread."""
+"""The pace of calls: a limit on the calls in any minute, evenly spread."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _STOP_SECONDS = 0.2  # how soon a stop is noticed
 
 
 class Pace:
-    """A bucket of ``per_minute`` tokens; each comes back a minute after its call has ended.
+    """A bucket of ``per_minute`` tokens: a call takes one, and returns it a minute after its end.
 
-    So the limit holds by the server's clock, too: a call reaches the server after it began and
-    before it ended. Calls are spread evenly, which keeps the limit after a restart, when nobody
-    knows the calls of the minute before; for that, the first call waits, too.
+    A call reaches the server between its beginning and its end, so the server sees no more calls in
+    any minute either. Calls are evenly spread, and the first one waits too, so that the limit also
+    holds after a restart, when the calls of the last minute are unknown.
 
     :param clock: returns seconds
     :param sleep: waits for seconds

@@ -1,4 +1,4 @@
-"""The plan of a push: the people given, minus those on the list, minus those already pushed."""
+"""The plan of a push: the given people, except those on the list and those already pushed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailpartner_provider.pushes.listed import Listed
 
 
 class Plan(NamedTuple):
-    """Whom to push, by hash, and the counts of the others."""
+    """The people to push (hash: address), and the counts of the others."""
 
     given: int
     empty: int
@@ -24,13 +24,13 @@ class Plan(NamedTuple):
 def make_plan(
     rows: Iterable[str | None], listed: Listed, pushed: Mapping[str, Outcome], scratch: Path
 ) -> Plan:
-    """Find out whom to push.
+    """Decide which people to push.
 
-    Memory grows with the people given, and not with the list. Of the spellings of an address the
-    least is pushed, whatever the order of rows, so that another try asks for the same one.
+    Memory grows with the given people, not with the list. If an address is given in several
+    spellings, the alphabetically first is pushed, so that every try pushes the same one.
 
-    :param rows: the addresses; None or blank where there is none
-    :param pushed: the people with an outcome, in this try or an earlier one
+    :param rows: the addresses; None or blank where a row has none
+    :param pushed: the people who already have an outcome from an earlier try
     """
     given = empty = 0
     people: dict[str, str] = {}
@@ -51,10 +51,10 @@ def make_plan(
 
 
 def check_max_added(plan: Plan, pushed: int, max_added: int) -> None:
-    """Check that a batch is not too long: a wrong join must not suppress everybody.
+    """Check the size of a batch, so that a wrong join does not suppress everybody.
 
-    :param pushed: the number of people with an outcome
-    :raises BadData: it is
+    :param pushed: the number of people who already have an outcome
+    :raises BadData: the batch has more than ``max_added`` people
     """
     wanted = len(plan.people) + pushed
     if wanted > max_added:

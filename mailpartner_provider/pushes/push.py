@@ -1,4 +1,4 @@
-"""The push of a batch: plan it, ask for one person after the other, write its receipt."""
+"""The push of a batch: plan it, add one person after the other, write its receipt."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PushRequest(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """What time it is: an instant in UTC, and seconds that never go back."""
+    """The current instant in UTC, and a monotonic clock in seconds."""
 
     now: Callable[[], datetime]
     seconds: Callable[[], float]
@@ -52,12 +52,12 @@ def push_unsubscribes(
     heartbeat: Callable[[int, int], None],
     clock: Clock,
 ) -> PushReceipt:
-    """Push everybody who is not on the list, one person after the other.
+    """Push the people who are not on the list, one after the other.
 
-    :param rows: the addresses of people who opted out; None or blank where there is none
-    :param add: adds an address; not called in a dry run
-    :param heartbeat: called after every person with the number of those pushed and of all; may
-        raise
+    :param rows: the addresses of people who opted out; None or blank where a row has none
+    :param add: adds an address to the list; not called in a dry run
+    :param heartbeat: called after every person with the number pushed so far, and the number of
+        people to push; may raise
     :raises BadData: there are more people than ``max_added``, or a journal is damaged
     :raises Conflict: another task pushes the same batch, or replaces the snapshot
     :raises OSError: the snapshot cannot be read, or the destination cannot be written
@@ -116,7 +116,7 @@ def _receipt(
 
 
 def _publish(request: PushRequest, journal: Journal, name: str, receipt: PushReceipt) -> None:
-    """Write the quarantine, if anybody is in it, and the receipt last."""
+    """Write the invalid people to the quarantine, if there are any, then the receipt."""
     batch = request.batch
     lines = "".join(
         json.dumps({name: each.person, "reason": "the API takes it for no address (code 9)"}) + "\n"

@@ -9,18 +9,18 @@ from typing import Any
 from mailpartner_provider import __version__
 
 RECEIPT_VERSION = 1
-RECEIPT = "json"  # the end of its file's name
+RECEIPT = "json"  # how the name of its file ends
 
 
 @dataclass(frozen=True, kw_only=True)
 class PushReceipt:
-    """What a batch was, and what became of it.
+    """The counts of a batch, over all of its tries.
 
-    ``distinct`` = ``already_listed`` + ``to_push``, and after a push ``to_push`` = ``added`` +
-    ``already`` + ``invalid``, over all tries of the batch. ``empty`` rows have no address.
-    ``already`` were on the list and not on the snapshot, or the answer that added them was lost.
-    ``resumed`` outcomes were known from earlier tries. ``seconds`` is the time that this try took,
-    or, after a dry run, that the push would take at least.
+    ``distinct`` = ``already_listed`` + ``to_push``; after a push, ``to_push`` = ``added`` +
+    ``already`` + ``invalid``. ``empty`` rows have no address. ``already``: the API had the person
+    on the list, but the snapshot had not, or an earlier answer was lost. ``resumed``: the outcome
+    is from an earlier try. ``seconds``: the duration of this try; in a dry run, the least that the
+    push would take.
     """
 
     receipt_version: int = RECEIPT_VERSION

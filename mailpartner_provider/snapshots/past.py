@@ -1,4 +1,4 @@
-"""The past of a landing: the receipts to compare with, and what must not be overwritten."""
+"""Earlier landings: the receipts to compare a new list with, and what must not be overwritten."""
 
 from __future__ import annotations
 
@@ -30,9 +30,13 @@ log = logging.getLogger(__name__)
 
 
 class Past(NamedTuple):
-    """The day's own receipt, the newest earlier one, and what is published.
+    """What was landed before.
 
-    ``newer``, the newest receipt of a later day, is only looked for where it matters.
+    :param existing: the receipt of the day itself
+    :param previous: the newest receipt of an earlier day
+    :param newer: the newest receipt of a later day; None also if it was not needed
+    :param published: the published files
+    :param is_intact: whether the published files match ``existing``
     """
 
     existing: SnapshotReceipt | None
@@ -48,7 +52,7 @@ class Past(NamedTuple):
 
     @property
     def vouching(self) -> SnapshotReceipt | None:
-        """The day's own receipt if the partition matches it."""
+        """The receipt of the day itself, if the published files match it."""
         return self.existing if self.is_intact else None
 
     @property
@@ -69,10 +73,10 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
     """
     day = request.day
     existing = receipt_of(commit, day)
-    # The day before is tried first, so that a daily landing of snapshots lists nothing.
+    # Read the day before first: then a daily landing of snapshots need not list the receipts.
     previous, newer = _first(commit, islice(earlier_days(commit, day), 1)), None
     if previous is None or request.partition_by == CREATED or day < today:
-        if request.partition_by == CREATED and day < today:  # no newer list may land until then
+        if request.partition_by == CREATED and day < today:  # no newer list may land in between
             commit.list_files(RECEIPTS)
             commit.require_files(RECEIPTS)
         days = _days_until(today, commit)
@@ -99,11 +103,11 @@ def receipt_to_keep(
 ) -> SnapshotReceipt | None:
     """Return the receipt of an existing landing that must not be overwritten, or None.
 
-    A backdated snapshot never replaces the day's live one, and an older answer never replaces a
-    newer one, unless only the older one is live. In the layout ``created``, where all landings
-    share one list, an older list never replaces a newer one.
+    A backdated snapshot never replaces a live one. Apart from that, a live snapshot replaces a
+    backdated one, and a newer answer an older one. In the layout ``created``, which has only one
+    list, the list of an earlier day never replaces that of a later day.
 
-    :param observed_at: the instant at which the answer began, once there is an answer
+    :param observed_at: the instant at which the answer began; None before there is an answer
     :raises UnknownPartition: the partition may be the only live copy of its day, but its receipt is
         missing or does not match it
     """
@@ -111,17 +115,17 @@ def receipt_to_keep(
     if past.newer and request.partition_by == CREATED:
         kept, reason = (
             past.newer,
-            "a later day was landed, and this layout holds the latest list only",
+            "a later day was landed, and this layout holds only the latest list",
         )
     elif not is_live and kept and kept.status == LIVE:
-        reason = "it was observed on its day, and the API cannot show today who was removed since"
+        reason = "it was taken on its own day, and today the API no longer lists who was removed"
     elif (
         kept
         and observed_at
         and observed_at < parse_utc(kept.observed_at)
         and not (is_live and kept.status == BACKDATED)
     ):
-        reason = f"its answer, of {kept.observed_at}, is newer than this one"
+        reason = f"its answer ({kept.observed_at}) is newer than this one"
     else:
         if past.published.exists and not past.is_intact:
             _refuse_or_warn(past.published, existing, request, is_live=is_live)
@@ -138,7 +142,7 @@ def _refuse_or_warn(
     is_live: bool,
 ) -> None:
     if isinstance(published, CreatedList) and not existing:
-        return  # this is the first landing of the day
+        return  # the first landing of this day
     uri = request.destination.uri(published.name)
     state = "does not match its receipt" if existing else "has no readable receipt"
     if isinstance(published, Snapshot) and not is_live and not _is_marked(published):
@@ -151,13 +155,13 @@ def _refuse_or_warn(
 
 
 def _is_marked(published: Snapshot) -> bool:
-    """Return whether the partition itself says that it is backdated, and so no live copy."""
+    """Return whether the metadata of the partition marks it as backdated."""
     copy = published.copy()
     return copy is not None and is_marked_backdated(copy)
 
 
 def _days_until(today: date, commit: Commit) -> list[date]:
-    """List the days that have a receipt, without those of the future, which a wrong clock wrote."""
+    """List the days that have a receipt, except future days, which come from a wrong clock."""
     days = days_with_receipts(commit)
     future = [day for day in days if day > today + timedelta(days=1)]
     if future:

@@ -1,6 +1,6 @@
-"""The application behind the page: who may see it, and what it reads.
+"""The web application of the page: it checks the user's rights and collects what to show.
 
-It waits for stores without a thread, so that one that does not answer takes none of Airflow's.
+It awaits the stores, so that a store that does not respond occupies none of Airflow's threads.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ application = FastAPI(openapi_url=None, dependencies=[Depends(requires_access_as
 
 
 class Landed(NamedTuple):
-    """The landing that a link requests; that of a task names its destination and its run."""
+    """The landing that a link requests; the link of a task adds the destination and the run."""
 
     uri: str = ""
     day: date | None = None
@@ -71,7 +71,7 @@ async def show(
     task_id: str = "",
     map_index: int = -1,
 ) -> HTMLResponse:
-    """Show all destinations, or one landing; a task's link names the task, too."""
+    """Show all destinations, or the landing that a link requests."""
     landed = Landed(uri, day, destination, dag_id, run_id, task_id, map_index)
     view = await _view(await run_in_threadpool(_destinations), landed)
     if run_id and view.receipt is None:
@@ -81,7 +81,7 @@ async def show(
 
 
 async def _view(names: list[str] | None, landed: Landed) -> View:
-    """Return what the page shows: all destinations, or the one of a landing."""
+    """Return the content of the page: all destinations, or the one of the requested landing."""
     now = datetime.now(timezone.utc)
     read = await read_all(names or [])
     found = {name: each for name, each in read.items() if not isinstance(each, str)}
@@ -129,7 +129,7 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
 def _overview(
     name: str, found: Found, changes: Mapping[str, Any], now: datetime
 ) -> Overview | None:
-    """Return the overview of snapshots; None for a destination of changes, which they include."""
+    """Return the overview of snapshots; None for changes, which that overview includes."""
     snapshots = [each for each in found.receipts if isinstance(each, SnapshotReceipt)]
     if not snapshots and found.receipts:
         return None
@@ -145,13 +145,13 @@ def _holds(found: Found, uri: str) -> bool:
 
 
 def _to_paste(names: list[str], destination: str) -> str:
-    """Return the value of the variable with one more destination; empty if it has that already."""
+    """Return the value of the variable with a destination added; empty if it is already there."""
     is_new = destination and "{{" not in destination and destination not in names
     return json.dumps([*names, destination], ensure_ascii=False) if is_new else ""
 
 
 def _destinations() -> list[str] | None:
-    """Read the variable; None when it is not a list of texts."""
+    """Read the variable; return None if it is not a list of texts."""
     try:
         names = json.loads(Variable.get(VARIABLE, default="[]"))
     except ValueError:
@@ -161,7 +161,7 @@ def _destinations() -> list[str] | None:
 
 
 def _returned(landed: Landed, request: Request, user: Any) -> Receipt | None:
-    """Read the receipt that a task returned; None when there is none, or not for this user."""
+    """Read the receipt that a task returned; None if there is none that this user may see."""
     try:
         requires_access_dag("GET", DagAccessEntity.XCOM, landed.dag_id)(request, user)
     except HTTPException:

@@ -1,4 +1,4 @@
-"""The charts of a destination, in the units of an SVG: one place for each day until today."""
+"""The charts of a destination in SVG units; the x axis has one slot for each day until today."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH, HEIGHT, DAYS = 480, 120, 90
 
 
 class Bar(NamedTuple):
-    """A bar, or a band without landings, and its description."""
+    """A bar, or the band of a gap, and its description."""
 
     kind: str
     x: float
@@ -84,7 +84,7 @@ def signed(count: int | None) -> str:
 def _lines(
     landings: Sequence[Landing], first: date, place: float, low: int, high: int
 ) -> list[str]:
-    """Return a line for each run of days; a day alone is a line of no length, and so a dot."""
+    """Return a line for each run of days; a single day is a line without length: a dot."""
     numbered = groupby(enumerate(landings), lambda each: each[1].day.toordinal() - each[0])
     lines = []
     for _, run in numbered:

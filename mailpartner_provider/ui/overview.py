@@ -1,4 +1,4 @@
-"""Receipts at a glance: whether today was landed, and how the list has changed."""
+"""A summary of receipts: whether today was landed, and how the list changed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, Snapshot
 
 #: The states of a destination, the worst first.
 STATES = UNREAD, LATE, SHRUNK, DUE, LANDED = ("unread", "late", "shrunk", "due", "landed")
-#: A list that lost more than this share in a day of the last week is worth a look.
+#: A list is "shrunk" if it lost more than this share in one landing of the last days.
 SHRUNK_SHARE, SHRUNK_DAYS = 0.1, 7
 
 
 class Landing(NamedTuple):
-    """One day of a destination, compared with the snapshot before it, if there is one.
+    """One landed day, compared with the previous snapshot if there is one.
 
-    ``added`` and ``removed`` are known where changes were landed too. ``since`` is the day of the
-    snapshot before. ``observed_at`` is in the destination's zone.
+    ``added`` and ``removed`` are None unless changes were landed too. ``since`` is the day of the
+    previous snapshot. ``observed_at`` is in the time zone of the destination.
     """
 
     day: date
@@ -43,10 +43,12 @@ class Landing(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """One destination, as the user wrote it and as a URI: its state, and its landings.
+    """The state and the landings of one destination.
 
-    The verdict says why it is in that state; the newest landing comes first. ``odd`` has a line for
-    each receipt that cannot be shown.
+    :param destination: the destination as the user wrote it
+    :param verdict: the reason for the state
+    :param landings: the newest first
+    :param odd: a line of text for each receipt that cannot be shown
     """
 
     destination: str
@@ -100,7 +102,7 @@ def landing_of(
 
     :param changes: the receipt of the changes whose current snapshot it is
     :param run_path: the path of the task run that landed it
-    :raises Exception: a member is not what receipts have
+    :raises Exception: a member has a wrong type or value
     """
     before = receipt.previous_rows
     compared = changes if changes and changes.previous_snapshot_date else None
@@ -123,9 +125,9 @@ def landing_of(
 
 
 def check(receipt: Receipt) -> None:
-    """Raise an error if a member that is shown is not what receipts have.
+    """Check the members of a receipt that the page shows.
 
-    :raises Exception: it is something else, of whatever type
+    :raises Exception: a member has a wrong type or value
     """
     if not isinstance(receipt.uri, str):
         raise TypeError("uri")
@@ -143,7 +145,7 @@ def _recent(landings: Sequence[Landing], today: date) -> Sequence[Landing]:
 
 
 def _loss(landing: Landing) -> str:
-    """Return the words for a landing with a great loss; empty for another."""
+    """Return a sentence about a landing that lost much of the list; otherwise an empty text."""
     if not landing.net:
         return ""
     before = landing.rows - landing.net

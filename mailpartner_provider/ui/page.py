@@ -1,4 +1,4 @@
-"""The page of overviews: HTML with its charts inside, and nothing else to load."""
+"""The page of overviews: one HTML document with its charts, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from mailpartner_provider.lake.receipts import Receipt
 from mailpartner_provider.ui.chart import HEIGHT, WIDTH, chart_of, signed
 from mailpartner_provider.ui.overview import STATES, Overview
 
-#: With more destinations than this, each has a page of its own, one click away.
+#: With more destinations than this, the page is a table, and each has a separate page.
 CARDS = 4
 
 LABELS = dict(zip(STATES, ("Not shown", "Late", "Shrunk", "Due", "Landed"), strict=True))
 
 
 class View(NamedTuple):
-    """The content of the page, and the Airflow variable that lists destinations.
+    """The content of the page.
 
-    ``problem`` is why the variable cannot be read. ``receipt`` is of the requested landing, and
-    ``run_path`` the path of its task run. ``to_paste`` is the variable with the requested
-    destination, if it lacks that. ``listed`` is the number of landings to list for each.
+    :param variable: the name of the Airflow variable that lists destinations
+    :param problem: why the variable cannot be read
+    :param receipt: the receipt of the requested landing
+    :param run_path: the path of the task run that landed it
+    :param to_paste: the value of the variable with the requested destination added, if it lacks it
+    :param listed: the number of landings to list for each destination
     """
 
     variable: str
@@ -38,7 +41,7 @@ class View(NamedTuple):
 
 
 def render(view: View) -> str:
-    """Return the HTML of a page, the worst destination first; everything in it is escaped."""
+    """Return the page as HTML, all values escaped, with the worst destination first."""
     overviews = sorted(
         view.overviews, key=lambda each: (STATES.index(each.state), each.destination)
     )

@@ -1,6 +1,6 @@
-"""The page "Mail Partner" in the web interface of Airflow 3: what was landed, from receipts only.
+"""The plugin that adds the page "Mail Partner" to the web interface of Airflow 3.
 
-Airflow loads this module in all of its processes; heavy modules wait for the first request.
+Airflow loads this module in all of its processes, so heavy modules are imported on first request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mailpartner_provider.operators.links import PREFIX, page_path
 
 
 async def serve(scope: Any, receive: Any, send: Any) -> None:
-    """Answer requests, as an ASGI application that is imported at the first of them."""
+    """Answer requests as an ASGI application, which the first request imports."""
     from mailpartner_provider.ui.application import application
 
     await application(scope, receive, send)

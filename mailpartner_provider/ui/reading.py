@@ -1,4 +1,4 @@
-"""The receipts of many destinations, read by a few threads; no store holds the others up."""
+"""The receipts of many destinations, read by a few threads: a slow store delays no other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEPT_RECEIPTS = 20_000
 
 
 class Found(NamedTuple):
-    """A destination: its newest receipts, and a line for each that cannot be read."""
+    """A destination, its newest receipts, and a line of text for each unreadable one."""
 
     destination: Destination
     receipts: list[Receipt]
@@ -40,10 +40,10 @@ class Found(NamedTuple):
 
 
 class Readers:
-    """A few threads, in which a question that is asked again while it waits is asked only once.
+    """A few threads that call functions; callers who ask for the same call at once share one.
 
-    So a store that does not answer takes one thread, however many people wait for it. The threads
-    do not hold up the end of the process.
+    So a store that does not respond occupies one thread, not one for each user of the page. The
+    threads are daemons, and do not delay the end of the process.
     """
 
     def __init__(self, count: int = READERS) -> None:
@@ -56,7 +56,7 @@ class Readers:
         self._lock = threading.Lock()
 
     def ask(self, read: Callable[..., Any], *about: Any) -> Future[Any]:
-        """Call a function in a thread, unless one is doing that already; return its answer."""
+        """Call a function in a thread, or join the same call if there is one; return its future."""
         key = (read, about)
         with self._lock:
             if key in self._asked:
@@ -90,9 +90,9 @@ _known: dict[tuple[str, str], Receipt | str] = {}
 
 
 async def read_all(names: Iterable[str]) -> dict[str, Found | str]:
-    """Read destinations; return what was found in each, or why it cannot be shown.
+    """Read destinations; return the receipts of each, or the reason why it cannot be shown.
 
-    :param names: as users write destinations; each may have a pattern, such as ``account=*``
+    :param names: destinations as users write them, possibly with a pattern such as ``account=*``
     """
     until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     matching = await _answers({name: (_find, name) for name in names}, until)
@@ -102,7 +102,7 @@ async def read_all(names: Iterable[str]) -> dict[str, Found | str]:
 
 
 async def read_day(found: Found, day: date) -> Receipt | None:
-    """Read the receipt of a day; None when there is none, or it cannot be read in time."""
+    """Read the receipt of a day; return None if there is none, or it cannot be read in time."""
     for receipt in found.receipts:
         if receipt.day == day:
             return receipt
@@ -113,7 +113,7 @@ async def read_day(found: Found, day: date) -> Receipt | None:
 
 
 async def _answers(questions: Mapping[str, tuple[Any, ...]], until: float) -> dict[str, Any]:
-    """Ask all questions at once; return the answers, or why there is none, as a text."""
+    """Ask all questions at once; return each answer, or the reason why it is missing as a text."""
     asked = {name: asyncio.wrap_future(_readers.ask(*each)) for name, each in questions.items()}
     left = until - asyncio.get_running_loop().time()
     if asked:
@@ -138,7 +138,7 @@ def _find(name: str) -> list[str]:
 
 
 def _read(name: str) -> Found:
-    """Read the newest receipts; those that have not changed since they were read are known."""
+    """Read the newest receipts of a destination; unchanged ones come from memory."""
     from mailpartner_provider.hooks.storage import open_destination
 
     destination = open_destination(name)
@@ -151,7 +151,7 @@ def _read(name: str) -> Found:
 
 
 def _read_receipt(destination: Destination, file: str, version: str) -> Receipt | str | None:
-    """Read a receipt; return the reason if it cannot be shown, None if there is none."""
+    """Read a receipt; return a text if it cannot be shown, None if there is none."""
     uri = destination.uri(file)
     if (uri, version) in _known:
         return _known[uri, version]
@@ -165,7 +165,7 @@ def _read_receipt(destination: Destination, file: str, version: str) -> Receipt 
         check(receipt)
     except MailPartnerError as error:
         result: Receipt | str = f"{file}: {error}"
-    except Exception as error:  # whatever a file may hold, the others are shown
+    except Exception as error:  # a damaged receipt must not hide the others
         log.warning("Cannot show %s: %s", uri, type(error).__name__)
         result = f"{file}: it is no receipt that can be shown ({type(error).__name__})"
     else:
@@ -177,7 +177,7 @@ def _read_receipt(destination: Destination, file: str, version: str) -> Receipt 
 
 
 def _reason(name: str, error: BaseException) -> str:
-    """Return why a destination is not shown; errors of others may contain too much."""
+    """Return why a destination is not shown; other libraries' errors may contain secrets."""
     log.warning("Cannot show %s: %s", name, type(error).__name__)
     known = isinstance(error, MailPartnerError | OSError)
     return str(error) if known else f"It cannot be opened ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""Rows on their way into a warehouse, in memory that does not grow with the list."""
+"""Rows in the forms that warehouses load, in memory that does not grow with the list."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NUL = "\x00"
 
 
 class CsvRows:
-    """The rows of files as PostgreSQL's COPY reads them, an account before each.
+    """The rows of files as CSV for PostgreSQL's COPY, with the account as the first column.
 
-    PostgreSQL has no text with a NUL in it: these are left out of texts, and the rows counted.
+    PostgreSQL texts cannot contain NUL: it is removed, and ``rows_with_nul`` counts the rows.
 
     :param heartbeat: called before each batch; may raise
     """

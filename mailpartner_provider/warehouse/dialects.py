@@ -1,4 +1,4 @@
-"""The dialects of SQL that tables are loaded in: what differs from one warehouse to another."""
+"""The SQL dialects of the warehouses: a table of their differences."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _SPACES = "' ' || " + " || ".join(f"chr({code})" for code in (9, 10, 11, 12, 13,
 
 @dataclass(frozen=True)
 class Dialect:
-    """What differs from one warehouse to another.
+    """The SQL of one warehouse.
 
     In the templates, ``{table}`` is the table, ``{columns}`` the columns of the files, ``{file}`` a
-    file on this machine, ``{uri}`` its place in the lake, ``{staged}`` a temporary table with the
-    ``{definitions}`` of the columns, and ``{stage}`` a temporary place for files.
+    local copy of a file, ``{uri}`` the file in the lake, ``{staged}`` a temporary table with the
+    column ``{definitions}``, and ``{stage}`` a temporary stage for files.
 
     :param name: the name of the warehouse
     :param text: the type of texts
-    :param insert: inserts the rows of a day's files
-    :param sha256: the SHA-256, in hex, of ``{text}``
+    :param insert: the statement that inserts the rows of a day's files
+    :param sha256: the expression for the SHA-256 of ``{text}`` in hex
     :param instant: the type of instants in UTC
-    :param parameter: a parameter of a statement
-    :param now: the present instant
-    :param begin: begins a transaction; None where the first statement does
-    :param lock: waits for the end of other loads into the table
-    :param prepare: makes a temporary place, before the transaction begins
-    :param stage: copies one file there
+    :param parameter: the placeholder of a parameter
+    :param now: the expression for the current instant
+    :param begin: the statement that begins a transaction; None where none is needed
+    :param lock: the statement that waits until other loads into the table have ended
+    :param prepare: statements that create ``{staged}`` or ``{stage}``, before the transaction
+    :param stage: the statement that copies one file there
     :param adds_account: whether staged files need the account as their first column
-    :param trim: ``{text}`` without the characters ``{spaces}`` at both ends
-    :param insert_parameters: the parameters of ``insert``, of ``account`` and ``files``; None where
-        it is PostgreSQL's COPY, which takes no parameters but the rows
-    :param sources: how the URIs of files begin that it can read
+    :param trim: the expression for ``{text}`` without the characters ``{spaces}`` at both ends
+    :param insert_parameters: the parameters of ``insert``: ``account``, ``files``, or both; None
+        for PostgreSQL's COPY, which reads the rows as CSV
+    :param sources: the beginning of the URIs that the warehouse can read; empty: any
     :param has_indexes: whether tables can have indexes
     """
 
@@ -56,9 +56,9 @@ class Dialect:
     has_indexes: bool = False
 
     def check_source(self, uri: str) -> None:
-        """Check that files can be read where they lie.
+        """Check that the warehouse can read files with this URI.
 
-        :raises WrongArgument: they cannot
+        :raises WrongArgument: it cannot
         """
         if not uri.startswith(self.sources):
             raise WrongArgument(
@@ -77,10 +77,10 @@ class Dialect:
         }[column]
 
     def email_hash(self, email: str) -> str:
-        """Return the SHA-256 of an address's normal form, as SQL.
+        """Return the SQL expression for the SHA-256 of an address's normal form.
 
-        The normal form has no white space at its ends, and is in lower case. Engines disagree on
-        two letters, which are replaced.
+        The normal form has no white space at its ends and is in lower case. Engines lower-case two
+        letters differently; these are replaced.
         """
         trimmed = self.trim.format(spaces=_SPACES, text=email)
         text = f"replace(lower(replace({trimmed}, 'İ', 'i')), 'ς', 'σ')"
@@ -111,7 +111,7 @@ DIALECTS = {
         insert="COPY {table} (account, {columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')",
         insert_parameters=None,
         sha256="encode(sha256(convert_to({text}, 'UTF8')), 'hex')",
-        # In a database of the locale C, lower knows only ASCII.
+        # In a database with the locale C, lower() changes only ASCII letters.
         trim='trim(BOTH {spaces} FROM {text} COLLATE "und-x-icu")',
         has_indexes=True,
     ),
@@ -141,7 +141,7 @@ DIALECTS = {
             "FROM @{stage}\n"
             "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)\n"
             "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE\n"
-            "FORCE = TRUE"  # also a file of a name that was loaded before
+            "FORCE = TRUE"  # otherwise a file with the name of an earlier one is skipped
         ),
         insert_parameters=(),
         sha256="sha2({text}, 256)",
@@ -153,7 +153,7 @@ DIALECTS = {
 def dialect_of(conn_type: str, conn_id: str) -> Dialect:
     """Return the dialect of a connection.
 
-    :raises WrongArgument: it is not of a warehouse that can be loaded
+    :raises WrongArgument: its type is not in the table
     """
     if conn_type in DIALECTS:
         return DIALECTS[conn_type]

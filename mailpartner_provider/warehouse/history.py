@@ -1,4 +1,4 @@
-"""The history of a list: who was suppressed from when to when, as a view of the changes."""
+"""The history view: the intervals in which each person was suppressed, from the changes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from mailpartner_provider.warehouse.statements import Statements
 
 _HASHED = ("email_sha256", "email_hmac")
 
-# An id that changed has new records until its next change, whichever row of it that is.
-# Records that follow each other without a gap, for the same person, are one interval.
+# A record is on the list from its own snapshot until the next change of its id. Records of the same
+# id and person that follow each other without a gap are one interval.
 _VIEW = """
 CREATE OR REPLACE VIEW {view} AS
 WITH
@@ -90,7 +90,7 @@ GROUP BY account, email_key, id, number_of_interval
 def create_view(session: Session, statements: Statements, view: str) -> None:
     """Create or replace the view of the intervals in which people were suppressed.
 
-    :raises OSError: the warehouse refuses
+    :raises OSError: the warehouse failed
     """
     session.begin()
     session.define("creating the view", history_view(statements, view))
@@ -103,7 +103,7 @@ def history_view(statements: Statements, view: str) -> str:
 
 
 def _email_key(statements: Statements) -> str:
-    """Return the hash of an address as SQL; null where no address was landed."""
+    """Return the SQL expression for the hash of an address; null if no address was landed."""
     names = statements.columns.names
     for column in _HASHED:
         if column in names:

@@ -1,7 +1,8 @@
-"""The load of a table: whatever the warehouse lacks of a lake, each day in one transaction.
+"""The load of a table: each day that it lacks is loaded in one transaction.
 
-What wakes the task up says nothing: the receipts are read from the lake, and a table beside the
-table says what was loaded. So the first run loads everything, and the next one nothing.
+The receipts in the lake and the table ``<table>_loaded`` are compared to find out which days those
+are; the event that started the task is not used. So the first run loads everything, and a run after
+it, without a landing in between, nothing.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ _TRIES = 3  # a day may be landed again while it is loaded
 
 
 def load(request: LoadRequest, session: Session, dialect: Dialect, stop: Stop) -> LoadReport:
-    """Load what the warehouse lacks; a day that cannot be loaded keeps no other from it.
+    """Load the days that the table lacks; days that cannot be loaded do not prevent the others.
 
-    :raises WrongArgument: the source, the table or the account is another one
-    :raises BadData: some days cannot be loaded; all others are
-    :raises NothingToLand: there is no live snapshot, which ``current`` needs
-    :raises OSError: the lake or the warehouse refuses
+    :raises WrongArgument: source, table and account do not belong together
+    :raises BadData: some days cannot be loaded; all others were
+    :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
+    :raises OSError: the lake or the warehouse failed
     :raises LandingStopped: the task was stopped
     """
     return _Load(request, session, dialect, stop).run()
@@ -110,7 +111,7 @@ class _Load:
         self.report.rows += rows
 
     def _load_day(self, part: Part) -> int:
-        """Load a day as the lake has it at the moment of the commit; return the rows."""
+        """Load a day, again if it is landed again before the commit; return the number of rows."""
         for _ in range(_TRIES):
             try:
                 with temporary_folder() as scratch:
@@ -129,7 +130,7 @@ class _Load:
         )
 
     def _try_to_load(self, part: Part, scratch: Path) -> Part:
-        """Load a day, and commit if the lake still has it; return what the lake has."""
+        """Load a day, and commit if it was not landed again since; return the day as it is now."""
         session, statements = self.session, self.statements
         files = self._fetch(part, scratch)
         where = [self.report.account, *([part.day] if statements.by_day else [])]
@@ -204,12 +205,12 @@ class _Load:
             )
 
     def _remove(self, days: list[date]) -> None:
-        """Remove the days that the lake no longer has, or count them in the log."""
+        """Remove days that the lake no longer has from the table, or only log their number."""
         if not days:
             return
         if self.request.removed_days != DELETE:
             log.warning(
-                "%d days that were loaded into %s are in %s no more; removed_days=%r deletes them",
+                "%d days loaded into %s are no longer in %s; removed_days=%r deletes them",
                 len(days),
                 self.request.table,
                 self.report.destination,
@@ -223,10 +224,10 @@ class _Load:
             self.session.execute("DELETE", self.statements.forget(), where)
             self.session.commit()
             self.report.removed_days += 1
-            log.info("Removed %s from %s: the lake has it no more", day, self.request.table)
+            log.info("Removed %s from %s: it is no longer in the lake", day, self.request.table)
 
     def _landed_now(self, part: Part) -> Part:
-        """Return the day as the lake has it now, or what has taken its place."""
+        """Return the day as it is in the lake now."""
         landed = parts.find_part(self.request.source, self.request.dataset, part.day)
         if landed is None:
             raise BadData(
@@ -237,12 +238,12 @@ class _Load:
 
     def _loaded_row(self, part: Part) -> list[object]:
         report = self.report
-        place = [report.destination, report.dataset, report.account]
-        return [*place, part.day, part.sha256, part.rows]
+        owner = [report.destination, report.dataset, report.account]
+        return [*owner, part.day, part.sha256, part.rows]
 
 
 def _summary(problems: list[BadData]) -> BadData:
-    """Return the newest problem, and the number of the others."""
+    """Return the error of the newest day, with the number of other days that have one."""
     last = problems[-1]
     if len(problems) == 1:
         return last

@@ -1,4 +1,4 @@
-"""What a lake has to load: the days of a dataset, as its receipts declare them."""
+"""The parts of a lake to load: the days of a dataset, as its receipts declare them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": 
 
 
 class Part(NamedTuple):
-    """A day to load: how many rows, and the digest that ``loaded`` keeps of them."""
+    """A day to load: its receipt, its number of rows, and their digest for ``<table>_loaded``."""
 
     receipt: Receipt
     sha256: str
@@ -41,14 +41,14 @@ class Part(NamedTuple):
 
 
 class File(NamedTuple):
-    """A verified copy of a file, and where it lies in the lake."""
+    """A verified local copy of a file, and the URI of the file in the lake."""
 
     path: Path
     uri: str
 
 
 def newest_receipt(source: Destination) -> Receipt:
-    """Read the newest receipt, which says of which kind, layout and account the source is.
+    """Read the newest receipt, which has the dataset, layout and account of the source.
 
     :raises WrongArgument: there is none
     """
@@ -61,9 +61,9 @@ def newest_receipt(source: Destination) -> Receipt:
 
 
 def check_source(dataset: str, receipt: Receipt, uri: str) -> None:
-    """Check that a source has what a dataset is made of.
+    """Check that a source holds the files that a dataset is loaded from.
 
-    :raises WrongArgument: it has not
+    :raises WrongArgument: it does not
     """
     expected = ChangesReceipt if dataset == CHANGES else SnapshotReceipt
     layout = getattr(receipt, "partition_by", None)
@@ -91,9 +91,9 @@ def columns_of(dataset: str, receipt: Receipt) -> pa.Schema:
 
 
 def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
-    """Yield what there is to load, the oldest first; an error for a day that cannot be.
+    """Yield the days to load, the oldest first; an error in the place of an unreadable day.
 
-    :raises NothingToLand: there is no live snapshot, which ``current`` needs
+    :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
     """
     days = days_with_receipts(source)
     if dataset == CURRENT:
@@ -105,23 +105,23 @@ def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
 
 
 def find_part(source: Destination, dataset: str, day: date) -> Part | None:
-    """Return what there is to load of a day, as the lake is now."""
+    """Return a day to load, as it is in the lake now; None if it has no readable receipt."""
     receipt = receipt_of(source, day)
     return _part(dataset, receipt) if receipt else None
 
 
 def values_of(part: Part) -> list[Any]:
-    """Return the values of the row of a receipt, in the order of its columns."""
+    """Return a receipt as the values of a row, in the order of the columns."""
     return [_value(field.name, getattr(part.receipt, field.name)) for field in fields(part.receipt)]
 
 
 def fetch(
     source: Destination, part: Part, scratch: Path, on_file: Callable[[], None]
 ) -> list[File]:
-    """Copy the files of a day into scratch space, and verify that they are those of its receipt.
+    """Copy the files of a day to scratch space, and verify that they match its receipt.
 
     :param on_file: called before each file; may raise
-    :raises UnknownPartition: a file is missing, or not the one that the receipt declares
+    :raises UnknownPartition: a file is missing, or does not match
     """
     files = []
     for number, (name, sha256) in enumerate(_declared(source, part).items()):
@@ -136,9 +136,9 @@ def fetch(
 
 
 def check_columns(files: list[File], columns: pa.Schema, part: Part) -> None:
-    """Check the columns of the files.
+    """Check that files have these columns.
 
-    :raises BadData: they are others, as after a change of ``email_mode``
+    :raises BadData: they do not, for example after a change of ``email_mode``
     """
     for file in files:
         found = pq.read_schema(file.path).names
@@ -180,7 +180,7 @@ def _declared(source: Destination, part: Part) -> dict[str, str]:
 def _receipt_columns(kind: type[Receipt]) -> pa.Schema:
     columns = []
     for field in fields(kind):
-        name = "row_count" if field.name == "rows" else field.name  # a reserved word elsewhere
+        name = "row_count" if field.name == "rows" else field.name  # ROWS is reserved in SQL
         kind_of_value, _, optional = str(field.type).partition(" | ")
         columns.append(pa.field(name, _type(name, kind_of_value), nullable=bool(optional)))
     return pa.schema(columns)

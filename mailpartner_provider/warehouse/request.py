@@ -18,8 +18,10 @@ _TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.){0,2}[A-Za-z_][A-Za-z0-9_]*")
 class LoadRequest(NamedTuple):
     """The parameters of a load.
 
-    ``account`` is None for the connection of the newest landing. ``removed_days`` is what to do
-    with loaded days that the lake no longer has. ``history_view`` is None for no view.
+    :param account: the value of the column ``account``; None: the connection id in the newest
+        receipt
+    :param removed_days: what to do with loaded days that the lake no longer has
+    :param history_view: the view to create; None: no view
     """
 
     source: Destination
@@ -32,7 +34,7 @@ class LoadRequest(NamedTuple):
 
 @dataclass
 class LoadReport:
-    """What a load did, in counts and days; ``rows`` are those of the ``days`` that were loaded."""
+    """The result of a load; ``days`` and ``rows`` count only what this load loaded."""
 
     destination: str
     dataset: str
@@ -50,9 +52,9 @@ class LoadReport:
 
 
 def check_name(name: object, argument: str) -> str:
-    """Return the name of a table or view, which may have a schema and a database before it.
+    """Return the name of a table or view; ``schema.`` or ``database.schema.`` may precede it.
 
-    :raises WrongArgument: it is none
+    :raises WrongArgument: it is not such a name
     """
     if isinstance(name, str) and _TABLE.fullmatch(name):
         return name

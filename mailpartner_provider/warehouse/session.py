@@ -1,4 +1,4 @@
-"""A connection to a warehouse; its errors are raised without the values that they quote."""
+"""A connection to a warehouse, whose errors are raised without the values that they may quote."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 class Stop:
-    """Whether the task was stopped, and what has to be interrupted then."""
+    """A request to stop, which also interrupts the running statement."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
@@ -26,24 +26,24 @@ class Stop:
             self._interrupt()
 
     def interrupts(self, connection: Any) -> None:
-        """Interrupt the statements of a connection, too."""
+        """Make ``stop`` interrupt the statements of this connection."""
         self._interrupt = getattr(connection, "interrupt", getattr(connection, "cancel", None))
 
     def raise_if_stopped(self) -> None:
         if self._stopped.is_set():
-            raise LandingStopped("stopped; the day that was being loaded is as it was")
+            raise LandingStopped("stopped; the day that was being loaded is unchanged")
 
 
 class Session:
-    """A connection to a warehouse, as every driver has it.
+    """A connection to a warehouse by any driver of the DB-API.
 
-    Every method raises OSError, without any value, when the warehouse refuses, and LandingStopped
-    when the task was stopped.
+    Methods raise OSError, without values, when the warehouse fails, and LandingStopped when the
+    task was stopped.
 
-    :param connection: the connection, of any driver of the DB-API
-    :param cursor: a cursor of it
-    :param conn_id: the id of Airflow's connection, which errors begin with
-    :param begin: the statement that begins a transaction, if there is one
+    :param connection: the open connection of the driver
+    :param cursor: a cursor of this connection
+    :param conn_id: the id of the Airflow connection, with which errors begin
+    :param begin: the statement that begins a transaction; None where none is needed
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Session:
     def execute(self, what: str, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Execute a statement.
 
-        :param what: the statement in a few words, for errors
+        :param what: a few words that name the statement in errors
         """
         arguments = [statement, list(parameters)] if parameters else [statement]
         self._call(what, lambda: self._cursor.execute(*arguments))
@@ -106,7 +106,7 @@ class Session:
             raise
         except Exception as error:
             problem = _describe(error, quoted)
-        # Here, where the error is no longer the context, since its text may quote a person.
+        # Raised here, so that the driver's error, which may quote a person, is not its context.
         self._stop.raise_if_stopped()
         raise OSError(f"connection {self._conn_id}: {what} failed: {problem}")
 
@@ -129,7 +129,7 @@ def _copy(cursor: Any, statement: str, chunks: Iterable[bytes]) -> None:
 
 
 class _Reader:
-    """A file to read, made of chunks."""
+    """A readable file that consists of chunks of bytes."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)

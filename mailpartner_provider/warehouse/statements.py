@@ -1,4 +1,4 @@
-"""The statements that load a table, written for one dialect; what they delete is never a guess."""
+"""The SQL statements that load a table, in one dialect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mailpartner_provider.warehouse.dialects import Dialect
 
-#: What was loaded, in a table beside the table.
+#: The columns of ``<table>_loaded``, which records what was loaded.
 LOADED = pa.schema(
     [
         pa.field("destination", pa.string(), nullable=False),
@@ -26,10 +26,10 @@ ACCOUNT = pa.field("account", pa.string(), nullable=False)
 
 @dataclass(frozen=True)
 class Statements:
-    """The statements for one table, whose rows have an account beside the columns of the files.
+    """The statements for one table, which has the columns of the files and ``account``.
 
     :param columns: the columns of the files
-    :param by_day: whether the rows of a day are replaced, and not all rows of the account
+    :param by_day: whether a load replaces the rows of one day; otherwise, all rows of the account
     """
 
     dialect: Dialect
@@ -39,11 +39,11 @@ class Statements:
 
     @property
     def loaded(self) -> str:
-        """The table of what was loaded."""
+        """The name of the table that records what was loaded."""
         return f"{self.table}_loaded"
 
     def create(self) -> list[str]:
-        """Return the statements that create what does not exist."""
+        """Return the statements that create the tables and the index unless they exist."""
         columns = self.columns.insert(0, ACCOUNT)
         statements = [_create(self.dialect, self.table, columns)]
         if self.dialect.has_indexes and self.by_day:
@@ -54,11 +54,11 @@ class Statements:
         return [*statements, _create(self.dialect, self.loaded, LOADED)]
 
     def names_of(self, table: str) -> str:
-        """Return the statement whose result has the columns of a table, and no rows."""
+        """Return the statement that selects all columns of a table, but no rows."""
         return f"SELECT * FROM {table} WHERE 1 = 0"
 
     def read_loaded(self) -> str:
-        """Return the statement that reads what was loaded for a destination, or for an account."""
+        """Return the statement that reads what was loaded from a destination or for an account."""
         return self._bound(
             "SELECT destination, dataset, account, snapshot_date, sha256\n"
             f"FROM {self.loaded}\n"
@@ -72,23 +72,23 @@ class Statements:
         return self._bound(f"SELECT {day}, count(*)\nFROM {self.table}\nWHERE account = ?{group}")
 
     def lock(self) -> str | None:
-        """Return the statement that waits for the end of other loads into the table."""
+        """Return the statement that waits until other loads into the table have ended."""
         return self.dialect.lock and self.dialect.lock.format(table=self.table)
 
     def delete(self) -> str:
-        """Return the statement that deletes the rows of an account, and a day, if by day."""
+        """Return the statement that deletes the rows to replace: see ``by_day``."""
         return self._bound(f"DELETE FROM {self.table}\nWHERE account = ?{self._of_day}")
 
     def count(self) -> str:
-        """Return the statement that counts the rows which ``delete`` would delete."""
+        """Return the statement that counts the rows that ``delete`` would delete."""
         return self._bound(f"SELECT count(*)\nFROM {self.table}\nWHERE account = ?{self._of_day}")
 
     def prepare(self) -> list[str]:
-        """Return the statements that make a temporary place for files."""
+        """Return the statements that create a temporary stage or table for files."""
         return [self._filled(template) for template in self.dialect.prepare]
 
     def stage(self, file: str, uri: str) -> str:
-        """Return the statement that copies a file there; empty if there is no such place."""
+        """Return the statement that copies a file there; empty if the dialect needs none."""
         template = self.dialect.stage or ""
         return self._filled(template, file=_quoted(file), uri=_quoted(unquote(uri)))
 
@@ -103,11 +103,11 @@ class Statements:
         return self._bound(f"INSERT INTO {self.table} ({', '.join(names)})\nVALUES ({values})")
 
     def forget(self) -> str:
-        """Return the statement that removes an account, and a day, if by day, from ``loaded``."""
+        """Return the statement that deletes the record of the rows to replace from ``loaded``."""
         return self._bound(f"DELETE FROM {self.loaded}\nWHERE account = ?{self._of_day}")
 
     def remember(self) -> str:
-        """Return the statement that notes what was loaded."""
+        """Return the statement that records in ``loaded`` what was loaded."""
         return self._bound(
             f"INSERT INTO {self.loaded} ({', '.join(LOADED.names)})\n"
             f"VALUES (?, ?, ?, ?, ?, ?, {self.dialect.now})"

@@ -1,4 +1,4 @@
-"""The table that is loaded: its columns, and what it holds of a destination."""
+"""The table to load into: its columns, and the days that it already holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailpartner_provider.warehouse.request import CURRENT, LoadRequest
 from mailpartner_provider.warehouse.session import Session
 from mailpartner_provider.warehouse.statements import LOADED, Statements
 
-#: The columns in which the datasets differ from each other.
+#: Columns that some datasets have and others lack.
 _DISTINCTIVE = {
     *changes_schema(snapshot_schema()).names,
     *created_schema("email_sha256").names,
@@ -22,17 +22,17 @@ _DISTINCTIVE = {
 
 
 class Held(NamedTuple):
-    """What the table holds of a day: the digest that was loaded, and the rows that are there."""
+    """A day in the table: the digest that was recorded, and the number of rows found."""
 
     sha256: str
     rows: int
 
 
 def create_table(session: Session, statements: Statements) -> None:
-    """Create the table, and the one of what was loaded, unless they exist.
+    """Create the table and ``<table>_loaded`` unless they exist.
 
-    :raises WrongArgument: one of them has other columns
-    :raises OSError: the warehouse refuses
+    :raises WrongArgument: one of them exists with other columns
+    :raises OSError: the warehouse failed
     """
     tables = {statements.table: statements.columns, statements.loaded: LOADED}
     found = {table: session.names(statements.names_of(table)) for table in tables}
@@ -48,11 +48,12 @@ def create_table(session: Session, statements: Statements) -> None:
 def read_held(
     session: Session, statements: Statements, request: LoadRequest, account: str
 ) -> dict[date, Held]:
-    """Return what the table holds of each day of an account that was loaded.
+    """Return the days of an account that the table holds.
 
     The rows are counted, because somebody may have changed the table.
 
-    :raises WrongArgument: the table holds another dataset, or the account another destination
+    :raises WrongArgument: the table was loaded with another dataset, or the account from another
+        destination
     """
     destination = request.source.uri("").rstrip("/")
     found = session.fetch("SELECT", statements.read_loaded(), [destination, account])
