@@ -52,23 +52,29 @@ def site(programs, account, lake, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def page(chromium, site):
-    """A page of the browser, on which the administrator has logged in."""
+def browser(chromium):
+    """The running browser."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE_SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        context = browser.new_context(base_url=site.url, viewport={"width": 1200, "height": 800})
-        context.set_default_timeout(PATIENCE_SECONDS * 1000)
-        page = context.new_page()
-        page.goto("/")
-        page.locator("input").first.fill("admin")
-        page.locator("input").last.fill(site.password)
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("link", name="Dags", exact=True).wait_for()
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def page(browser, site):
+    """A page of the browser, on which the administrator has logged in."""
+    context = browser.new_context(base_url=site.url, viewport={"width": 1200, "height": 800})
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = context.new_page()
+    page.goto("/")
+    page.locator("input").first.fill("admin")
+    page.locator("input").last.fill(site.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Dags", exact=True).wait_for()
+    return page
 
 
 @pytest.fixture(scope="session")

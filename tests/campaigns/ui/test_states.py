@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailpartner_provider.ui.page import render
-from tests.campaigns.ui.browser import PICTURES, QUIET
+from tests.campaigns.ui.browser import PICTURES
 from tests.campaigns.ui.states import states
 
 SCREENS = {"screen": (1100, "light"), "telephone": (390, "light"), "dark": (1100, "dark")}
@@ -35,16 +35,12 @@ PALE = """() => {
 
 
 @pytest.fixture(scope="module", params=SCREENS)
-def screen(request, chromium):
+def screen(request, browser):
     """A page of the browser of each size and colour, and its name."""
-    from playwright.sync_api import sync_playwright
-
     width, scheme = SCREENS[request.param]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        viewport = {"width": width, "height": 800}
-        yield browser.new_page(viewport=viewport, color_scheme=scheme), request.param
-        browser.close()
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    yield page, request.param
+    page.close()
 
 
 @pytest.mark.parametrize("state", states())
