@@ -1,7 +1,7 @@
 """Every morning, push opt-outs from a PostgreSQL table, land the list, and confirm the pushes.
 
 The table ``opt_outs`` of the connection ``postgres_default`` has a row for everybody who said no
-elsewhere, with the address in ``email``. It may keep them for ever: whoever is on the list is left
+elsewhere, with the address in ``email``. It may keep them for ever: people on the list are left
 out. The Airflow variable ``mailpartner_lake`` sets the folder (default: ``/var/lib/lake``). A push
 compares with the list that was landed last: before the first run, run ``land_unsubscribes`` alone.
 Needs ``pip install apache-airflow-providers-postgres``.

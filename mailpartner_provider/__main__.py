@@ -20,9 +20,9 @@ from mailpartner_provider.privacy.normal_form import is_address
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Erase people, and print a report on each destination as JSON; on each line, to stderr.
+    """Erase people; print a JSON report on each destination, and to stderr one on each line.
 
-    :return: 0; 1 if anything could not be read, and may hold an address
+    :return: 0, or 1 if something that may hold an address could not be read
     """
     parser = argparse.ArgumentParser(prog="python -m mailpartner_provider")
     command = parser.add_subparsers(required=True, metavar="erase").add_parser(
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _erase_everywhere(chosen: argparse.Namespace, lines: dict[int, str], reports: TextIO) -> int:
-    """Erase from one destination after the other, whatever happens in the one before."""
+    """Erase from one destination after the other, even if an earlier one failed."""
     found_in: Counter[int] = Counter()
     is_complete = True
     for destination in chosen.destinations:

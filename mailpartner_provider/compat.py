@@ -1,7 +1,7 @@
-"""Names of Airflow that live in different places on its lines.
+"""Names of Airflow that are in different modules on Airflow 2 and 3.
 
-The provider for compatibility, ``common.compat``, has them too, but not in the versions that the
-clouds install beside Airflow 3.0 and 2.11.
+Airflow's own provider for this, ``common.compat``, lacks some of them in the versions that clouds
+install with Airflow 3.0 and 2.11.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-#: Where a name may live: Airflow's newest line first.
+#: The modules in which a name may be: those of the newest Airflow first.
 _MODULES = {
     "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowNotFoundException": ("airflow.sdk.exceptions", "airflow.exceptions"),
@@ -32,13 +32,13 @@ _MODULES = {
 
 
 def airflow_version() -> tuple[int, ...]:
-    """Return the line of the installed Airflow, such as ``(3, 1)``."""
+    """Return the first two numbers of Airflow's version, such as ``(3, 1)``."""
     version: str = import_module("airflow").__version__
     return tuple(int(part) for part in version.split(".")[:2])
 
 
 def file_system(scheme: str, conn_id: str | None) -> Any:
-    """Open the file system of an object store anew, as the connection is now."""
+    """Open the file system of an object store without a cache, with the current connection."""
     for module in ("airflow.sdk.io", "airflow.io"):  # Airflow 3, Airflow 2
         try:
             opens = import_module(module).get_fs

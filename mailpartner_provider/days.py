@@ -1,4 +1,4 @@
-"""Calendar days: from a run to its day, from an instant to its day, and instants as text."""
+"""Calendar days: the day of a run, the day of an instant, and instants as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
-#: The members of Airflow's context that date a run, the most deliberate first; any may be absent.
+#: The members of Airflow's context that give a run its day, in this order; any may be absent.
 RUN_INSTANTS = ("partition_date", "data_interval_end", "logical_date", "run_after")
 
 _ISO_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -17,7 +17,7 @@ _ISO_INSTANT = re.compile(f"{_ISO_DATE.pattern}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}
 def resolve_snapshot_date(
     argument: str | date | None, run: Mapping[str, Any], zone: tzinfo
 ) -> tuple[date, str]:
-    """Return the day that a run lands, and the name of what decided it.
+    """Return the day that a run lands, and the name of the value that it comes from.
 
     :param argument: the operator's ``snapshot_date``, which wins
     :param run: ``partition_key`` and ``RUN_INSTANTS`` of the run, each absent or None where the run
@@ -64,13 +64,13 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
 
 
 def iso_utc(instant: datetime) -> str:
-    """Return an instant as receipts write it; it has a fixed width, so that it sorts as text."""
+    """Return an instant as in receipts: with a fixed width, so that instants sort as text."""
     utc = instant.astimezone(timezone.utc).isoformat(timespec="microseconds")
     return utc.replace("+00:00", "Z")
 
 
 def parse_utc(text: str) -> datetime:
-    """Parse an instant as receipts write it."""
+    """Parse an instant of a receipt."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 

@@ -88,7 +88,7 @@ class LandingStopped(MailPartnerError):
 
 @contextmanager
 def naming_connection(conn_id: str) -> Iterator[None]:
-    """Add the connection to every error that passes and names none."""
+    """Add the connection to every error raised in the context that has none yet."""
     try:
         yield
     except MailPartnerError as error:
@@ -98,9 +98,9 @@ def naming_connection(conn_id: str) -> Iterator[None]:
 
 @contextmanager
 def clear_frame_locals() -> Iterator[None]:
-    """Clear the local variables in the traceback of every error that passes.
+    """Clear the local variables in the traceback of every error raised in the context.
 
-    Sentry and others show them, and they hold the key, bodies and records.
+    They contain the key, bodies and records, and tools such as Sentry show them.
     """
     try:
         yield

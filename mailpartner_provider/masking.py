@@ -15,13 +15,13 @@ _AROUND = f"{string.punctuation}…«»“”‘’"
 
 
 def masked(text: str) -> str:
-    """Replace whatever looks like an address by stars, and what cannot be printed by U+FFFD."""
+    """Replace everything that looks like an address with stars, and unprintables with U+FFFD."""
     shown = without_addresses(text)
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
 
 
 def addresses(text: str) -> list[str]:
-    """List what may be an address in a text, as written and without surrounding punctuation."""
+    """List the possible addresses in a text, as written and without surrounding punctuation."""
     plain = with_plain_ats(text)
     if "@" not in plain:
         return []
@@ -30,7 +30,7 @@ def addresses(text: str) -> list[str]:
 
 
 def with_plain_ats(text: str) -> str:
-    """Replace the forms of an at sign, as URLs, HTML and JSON write it, by the plain one."""
+    """Replace every form of an at sign in URLs, HTML and JSON with the plain one."""
     return _AT.sub("@", unquote(text))
 
 
@@ -40,7 +40,7 @@ def address_words(text: str) -> list[str]:
 
 
 def inner_addresses(text: str) -> list[str]:
-    """List the addresses of the usual form in a text, whatever stands around them."""
+    """List the addresses of the usual form in a text, even inside words."""
     return _ADDRESS.findall(text)
 
 
@@ -50,5 +50,5 @@ def without_punctuation(word: str) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """Replace every word that looks like an address by stars."""
+    """Replace every word that looks like an address with stars."""
     return _WORD.sub(lambda word: "***" if _AT.search(word[0]) else word[0], text)

@@ -1,4 +1,4 @@
-"""Words that people read in several places."""
+"""Phrases that several log lines share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Additions to the list and deletions from it: what their answers mean.
+"""The outcomes of additions to the list and deletions from it, as the answers report them.
 
-The same codes mean other things in other calls.
+In other calls, the same codes have other meanings.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ ADDED: Literal["added"] = "added"
 ALREADY: Literal["already"] = "already"
 INVALID: Literal["invalid"] = "invalid"
 
-#: By call, the codes of refusals that are outcomes, and no errors.
+#: By call, the codes of refusals that are outcomes, not errors.
 OUTCOMES = {UNSUBSCRIBE_ADD: {3, 9}, UNSUBSCRIBE_DELETE: {4}}
 
 _ALREADY_LISTED = 3
 
 
 class AddOutcome(NamedTuple):
-    """What became of an address: ``added``, ``already`` on the list, or ``invalid``.
+    """The outcome of an address: ``added``, ``already`` on the list, or ``invalid``.
 
     ``id`` is the id of the new record, if the answer has one.
     """
@@ -35,9 +35,9 @@ class AddOutcome(NamedTuple):
 
 
 def is_outcome(members: Mapping[str, Any], *, call: str, status: int) -> bool:
-    """Return whether an answer refuses a call in a way that is an outcome, and no error.
+    """Return whether an answer refuses a call with a code that is an outcome, not an error.
 
-    :param status: the HTTP status; what a server in trouble says is no outcome
+    :param status: the HTTP status; 5xx, 408 and 429 are always errors
     """
     in_trouble = status >= 500 or status in (408, 429)
     code = read_code(members.get("code"))

@@ -1,7 +1,7 @@
-"""A block (whole raw records with commas between them) becomes typed rows.
+"""A block (whole raw records, separated by commas) becomes typed rows.
 
-On the fast path Arrow reads whole columns. Rows in doubt are then decoded one by one from their own
-text; when the whole block is in doubt, it is decoded exactly, record by record.
+The fast path reads whole columns with Arrow, then decodes the rows in doubt one by one from their
+text. If the whole block is in doubt, every record is decoded one by one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Block(NamedTuple):
 def decode_block(data: bytes, zone: ZoneInfo) -> Block | None:
     """Decode every record of a block.
 
-    None when it is not a comma-separated run of JSON values, or nested too deeply to read.
+    Return None if it is not a comma-separated sequence of JSON values, or nested too deeply.
     """
     try:
         return decode_fast(data, zone) or decode_exactly(data, zone)
@@ -57,7 +57,7 @@ def decode_block(data: bytes, zone: ZoneInfo) -> Block | None:
 
 
 def decode_fast(data: bytes, zone: ZoneInfo) -> Block | None:
-    """Decode with Arrow, except for rows in doubt; None when the whole block is in doubt."""
+    """Decode with Arrow, except for rows in doubt; return None if the whole block is in doubt."""
     columns = cut_columns(data) or read_columns(data)
     created = columns and instants(columns.created, zone)
     raw_records = _parsed(data) if columns and columns.has_unknown_fields else []
@@ -85,7 +85,7 @@ def decode_fast(data: bytes, zone: ZoneInfo) -> Block | None:
 
 
 def decode_exactly(data: bytes, zone: ZoneInfo) -> Block | None:
-    """Decode record by record; None when the block is not JSON."""
+    """Decode record by record; return None if the block is not JSON."""
     raw_records = _parsed(data)
     if raw_records is None:
         return None
@@ -108,9 +108,9 @@ def _unknown_fields(raw_records: list[Any]) -> frozenset[str]:
 
 
 def _records_at(indices: list[int], data: bytes, count: int) -> dict[int, Any] | None:
-    """Parse some of a block's raw records; None when they cannot be located."""
+    """Parse some of a block's raw records; return None if they cannot be located."""
     parts = data.split(b"}")
-    if len(parts) != count + 1:  # a brace inside a text: which of them ends a record?
+    if len(parts) != count + 1:  # a brace inside a text, so the ends of records are unknown
         return None
     try:
         return {
@@ -123,7 +123,7 @@ def _records_at(indices: list[int], data: bytes, count: int) -> dict[int, Any] |
 def _replace_doubtful(
     arrays: list[pa.Array], doubtful: pa.Array, decoded: dict[int, Unsubscribe | Rejected]
 ) -> tuple[pa.RecordBatch, list[Rejected]]:
-    """Replace the rows in doubt by their exactly decoded form, in their old order."""
+    """Replace the rows in doubt with their exactly decoded form; keep the order."""
     sure = pc.invert(doubtful)
     batch = pa.RecordBatch.from_arrays([array.filter(sure) for array in arrays], schema=RECORD)
     rows = {index: row for index, row in decoded.items() if isinstance(row, Unsubscribe)}

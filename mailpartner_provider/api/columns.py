@@ -1,7 +1,7 @@
 """Columns of many raw records at once, read by Arrow, with masks of the rows in doubt.
 
-Arrow is trusted only with what it reads exactly as ``records`` does. Every reader here returns its
-values and, where there are any, a mask of the rows whose value is in doubt.
+A value is in doubt if Arrow might not read it exactly as ``records`` does. Every reader returns its
+values and a mask of the rows in doubt, or None if there are none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _parse_options(id_type: pa.DataType, unknown_fields: str) -> pj.ParseOptions
     return pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior=unknown_fields)
 
 
-# From the usual to the odd; a wrong one fails at the first record that does not fit.
+# Tried in this order, the most usual first; wrong ones fail at the first record that does not fit.
 _PARSE_OPTIONS = tuple(
     _parse_options(id_type, unknown_fields)
     for unknown_fields in ("error", "ignore")
@@ -52,10 +52,9 @@ class Columns(NamedTuple):
 
 
 def read_columns(data: bytes) -> Columns | None:
-    """Read the columns of a block.
+    """Read the columns of a block; return None if Arrow cannot read it.
 
-    Parsing the block as one list proves that it is one: a block that was cut inside a record or a
-    text does not parse. None when Arrow cannot read it.
+    The block is parsed as one list, which fails if it was cut inside a record or a text.
     """
     if not is_utf8(data):  # Arrow does not check it
         return None
@@ -88,7 +87,7 @@ def is_utf8(data: bytes) -> bool:
 
 
 def integers(ids: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Return ids; those that are missing, or no plain run of digits, are in doubt."""
+    """Return ids; those that are missing, or not only digits, are in doubt."""
     if pa.types.is_string(ids.type):
         plain = pc.match_substring_regex(ids, _EIGHTEEN_DIGITS)
         ids = pc.if_else(plain, ids, None).cast(pa.int64())
@@ -107,7 +106,7 @@ def doubtful_emails(emails: pa.Array) -> pa.Array | None:
 def instants(created: pa.Array, zone: ZoneInfo) -> tuple[pa.Array, pa.Array | None] | None:
     """Convert clock times of a zone, such as ``2015-07-20 10:19:45``; anything else is in doubt.
 
-    None when Arrow cannot decide which of them are in doubt.
+    Return None if Arrow cannot decide which of them are in doubt.
     """
     clock = _clock_times(created)
     if clock is None:

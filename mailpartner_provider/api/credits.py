@@ -16,7 +16,7 @@ class Credits(NamedTuple):
 
 
 def read_credits(members: Mapping[str, Any]) -> Credits:
-    """Return the credits in an answer; the balance is text there, which keeps it exact."""
+    """Return the credits in an answer; its balance is a text, and so stays exact."""
     left = members.get("credits")
     left = left if isinstance(left, dict) else {}
     credit_mail, currency = left.get("creditMail"), left.get("currency")

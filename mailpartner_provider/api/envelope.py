@@ -12,7 +12,7 @@ from mailpartner_provider.masking import masked
 
 UNSUBSCRIBE_LIST = "unsubscribe/list"
 
-#: Codes for which asking again cannot help: the cause, and the cure.
+#: Codes for which a retry cannot help: the cause, and the cure.
 PERMANENT_CODES = {
     1: "the API key is missing: enter it as the connection's password",
     10: "the API key is wrong: correct it",
@@ -26,7 +26,7 @@ PAGING_FIELDS = ("total", "page", "nb_per_page")
 
 _MESSAGE_LENGTH = 200
 
-# Every loop of these can match in one way only, so that no text takes long.
+# Each repetition can match in one way only, so that no text causes backtracking.
 _XML_TEXT = r"[^<]*(?:<!\[CDATA\[[^\]]*(?:\](?!\]>)[^\]]*)*\]\]>[^<]*)*"
 _XML_ENTRY = re.compile(f"<entry>({_XML_TEXT})</entry>")
 _XML_PAIR = rf"<entry>(?:\s*<entry>{_XML_TEXT}</entry>){{2}}\s*</entry>\s*"
@@ -64,7 +64,7 @@ def refusal(
 
 
 def paging(envelope: Mapping[str, Any], *, call: str) -> MailPartnerError | None:
-    """Return an error if the API has begun to page: a first page must not pass for the list."""
+    """Return an error if the API has begun to page: a first page must not count as the list."""
     found = [name for name in PAGING_FIELDS if name in envelope]
     if not found:
         return None
@@ -76,11 +76,11 @@ def paging(envelope: Mapping[str, Any], *, call: str) -> MailPartnerError | None
 
 
 def read_xml(body: bytes, *, call: str) -> dict[str, Any] | None:
-    """Return the members of an error in XML, named as in JSON; None when it is none.
+    """Return the members of an error in XML, named as in JSON; None if it is not an error in XML.
 
     Only the vendor's documented form is read, by position. No entity is expanded or loaded.
 
-    :raises BadData: it is a list in XML, where nothing names the values
+    :raises BadData: it is a list in XML, in which values have no names
     """
     text = body.decode("utf-8-sig", errors="replace")
     if _XML_SUCCESS.match(text):
@@ -102,7 +102,7 @@ def read_xml(body: bytes, *, call: str) -> dict[str, Any] | None:
 def declared_records(envelope: Mapping[str, Any], *, call: str) -> int | None:
     """Return ``nbData``, the number of records that the answer declares.
 
-    :raises RequestFailed: it is there, but is no count
+    :raises RequestFailed: it is not a count
     """
     count = envelope.get("nbData")
     if isinstance(count, str) and re.fullmatch("[0-9]{1,18}", count):
@@ -120,7 +120,7 @@ def read_code(value: Any) -> int | None:
 
 
 def broken(cause: str, *, call: str = UNSUBSCRIBE_LIST) -> RequestFailed:
-    """Return the error for an answer that cannot be read, without a byte of it."""
+    """Return the error for an answer that cannot be read; it quotes nothing of the answer."""
     return RequestFailed(f"the answer of {call} is broken: {cause}", call=call)
 
 

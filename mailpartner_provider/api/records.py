@@ -1,4 +1,4 @@
-"""From one raw record to one typed row, exactly."""
+"""The exact conversion of one raw record to one typed row."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def extra_fields_of(raw: dict[str, Any]) -> str | None:
 
 
 def read_identifier(value: Any) -> int | str:
-    """Return the id as an integer, or what is wrong with it in words."""
+    """Return the id as an integer, or a phrase that says what is wrong with it."""
     if value is None:
         return "is missing"
     if isinstance(value, str) and (digits := _DIGITS.fullmatch(value)):
@@ -88,7 +88,7 @@ def _unknown_fields(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _instant(value: Any, zone: ZoneInfo) -> tuple[int | None, bool]:
-    """Parse ``createdAt`` to microseconds; False means that the column does not hold all of it."""
+    """Parse ``createdAt``; return microseconds, and whether they hold all of it."""
     if value is None:
         return None, True
     if isinstance(value, dict):

@@ -15,7 +15,7 @@ MAX_VALUE_BYTES = 64 * 2**20
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_SPACE = re.compile("[^ \t\r\n]")
-# Finds where a value ends. Numbers are only measured: parsing one of 5,000 digits would raise.
+# Finds the end of a value. Numbers are not converted: Python refuses those of 5,000 digits.
 _measure = json.JSONDecoder(parse_int=len, parse_float=len).raw_decode
 
 
@@ -97,7 +97,7 @@ class AnswerSource:
         return value
 
     def cut_block(self) -> bytes | None:
-        """Consume what may be whole records, and the comma after them; None if nothing may."""
+        """Consume up to a ``},``, where a record probably ends; return None if there is none."""
         if len(self._held) - self._position < self.block_bytes:
             self._fill(self.block_bytes)
         end = self._held.rfind(b"},", self._position, self._position + self.block_bytes)
@@ -108,7 +108,7 @@ class AnswerSource:
         return block
 
     def put_back(self, blocks: list[bytes]) -> None:
-        """Undo the last cuts, which were these blocks."""
+        """Undo the last calls of ``cut_block``, which returned these blocks."""
         self._hold(b",".join([*blocks, self._held[self._position :]]))
 
     def _fill(self, size: int) -> None:
@@ -129,7 +129,7 @@ class AnswerSource:
 
     @property
     def _text(self) -> str:
-        """The held bytes as text of one character a byte, so that positions agree."""
+        """The held bytes as a text with one character for each byte, so that positions agree."""
         if self._decoded is None:
             self._decoded = self._held.decode("latin-1")
         return self._decoded
@@ -143,7 +143,7 @@ def parse_value(data: bytes) -> Any:
     try:
         return parse_json(data.decode())
     except (ValueError, RecursionError):
-        pass  # the error would carry the text along
+        pass  # raised below, so that an error that quotes the text is not its context
     raise broken("it is not JSON in UTF-8")
 
 
@@ -154,5 +154,5 @@ def _end_of_value(text: str, start: int) -> int | None:
     except ValueError:
         return None
     except RecursionError:
-        pass  # the error would carry the text along
+        pass  # as above
     raise broken("its nesting is too deep to read")

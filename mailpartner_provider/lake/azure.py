@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class AzureFolder(ObjectStore):
-    """A folder of a container. A large file is sent in blocks, which count once all are there.
+    """A folder of a container. A large file is sent in blocks, and appears after the last one.
 
-    Blocks of an upload that was killed are removed by Azure itself, after a week.
+    Azure removes the blocks of a killed upload after a week.
     """
 
     scheme = "abfs"
@@ -100,7 +100,7 @@ class AzureFolder(ObjectStore):
 
 
 def _check_container(error: HttpResponseError) -> None:
-    """Raise an error when it is not the file that is missing, but the container."""
+    """Raise an error if the container is missing, not only the file."""
     if error.error_code == "ContainerNotFound":
         raise OSError("The specified container does not exist") from error
 

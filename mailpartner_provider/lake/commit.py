@@ -1,10 +1,9 @@
-"""Commits: the only way in which anything in a destination changes.
+"""Commits: the only way in which a destination is changed.
 
-A commit fails if a file that it replaces, removes or requires has changed since it was read.
-Everything is finished in scratch space first. Then each file is replaced or removed, in order, only
-while it still is what the plan saw; the manifest (a receipt, an index) comes last. A manifest
-vouches only for files that match it, so what a killed commit, or one that met another, has left
-behind is not believed.
+A commit is planned first: files are read, and new ones finished in scratch space. Then the files
+are replaced or removed in order, each only if it has not changed since it was read; the manifest (a
+receipt or an index) comes last. A manifest is valid only for files that match it. So the files that
+a killed or conflicting commit leaves behind do not count as landed.
 """
 
 from __future__ import annotations
@@ -22,10 +21,11 @@ _SMALL_BYTES = 2**20
 
 
 class Declared(NamedTuple):
-    """What a manifest declares about a file; the version is None if it gives only a digest.
+    """The declaration of a file in a manifest.
 
-    While an erasure replaces the file, ``next_sha256`` is the digest of the new one. If known,
-    ``rows_sha256`` is the digest of its rows, which tells without the file whether they changed.
+    :param version: the version of the file; None if only its digest is declared
+    :param next_sha256: the digest of the new file, while an erasure replaces the file
+    :param rows_sha256: the digest of the rows, to compare them without reading the file
     """
 
     sha256: str
@@ -34,12 +34,12 @@ class Declared(NamedTuple):
     rows_sha256: str | None = None
 
     def is_of(self, file: Path) -> bool:
-        """Return whether this is the declaration of a file with these bytes."""
+        """Return whether a file has one of the declared digests."""
         return digest(file) in (self.sha256, self.next_sha256)
 
 
 class _Step(NamedTuple):
-    """A file to replace by a scratch file, by a text that is known in its turn, or to remove."""
+    """A file to replace with a scratch file, or with a text made at that moment, or to remove."""
 
     name: str
     file: Path | None = None
@@ -94,14 +94,14 @@ class Commit:
         return self._versions[name] is not None
 
     def copy(self, name: str) -> Path | None:
-        """Copy a file into scratch space until the next copy; None when there is no such file."""
+        """Copy a file to scratch space, over the last copy; None when there is no such file."""
         file = self._scratch / "copy"
         return file if self.fetch(name, file) else None
 
     def matches(self, name: str, declared: Declared) -> bool:
-        """Return whether a file that the plan has seen is what a manifest declares.
+        """Return whether a file that was read for the plan matches its declaration.
 
-        A version that agrees is enough; otherwise the bytes are compared.
+        The declared version is compared, or, without one, the digest.
         """
         if declared.version is not None and declared.next_sha256 is None:
             return self._versions.get(name) == declared.version
@@ -109,14 +109,15 @@ class Commit:
         return sha256 is not None and sha256 in (declared.sha256, declared.next_sha256)
 
     def version(self, name: str) -> str | None:
-        """Return the version of a file, as seen or as published; None where versions do not last.
+        """Return the version of a file as read or published; None in a local folder.
 
-        An object store's version names the same bytes for ever. A local one changes with a copy.
+        An object store's version always stands for the same bytes; a local one changes when the
+        folder is copied.
         """
         return self._versions.get(name) if self.destination.has_etags else None
 
     def require(self, name: str) -> None:
-        """Make the commit depend on a file that it has read and does not change."""
+        """Make the commit fail if a file that it only reads has changed."""
         self._required.append(name)
 
     def confirm(self, name: str) -> None:
@@ -127,15 +128,18 @@ class Commit:
         self._confirmed.append(name)
 
     def require_files(self, prefix: str) -> None:
-        """Make the commit depend on the files that it has listed, and on there being no more."""
+        """Make the commit fail if the listed files have changed, or new ones have appeared."""
         self._required_prefix = prefix
 
     def replace(self, name: str, file: Path) -> None:
-        """Plan to replace a file by a finished scratch file."""
+        """Plan to replace a file with a finished scratch file."""
         self._steps.append(_Step(name, file))
 
     def write(self, name: str, text: Callable[[], str]) -> None:
-        """Plan to replace a file by a text, which may use the ``version`` of earlier steps."""
+        """Plan to replace a file with a text.
+
+        :param text: called when earlier steps are done, because it may need their ``version``
+        """
         file = self._scratch / f"text-{len(self._steps)}"
         self._steps.append(_Step(name, file, text))
 
@@ -146,7 +150,7 @@ class Commit:
     def publish(self, heartbeat: Callable[[], None]) -> None:
         """Carry out the plan.
 
-        :param heartbeat: called before each step, and while a lock is waited for; may raise
+        :param heartbeat: called before each step, and while waiting for the lock; may raise
         :raises Conflict: the destination has changed since it was read: nothing more is written
         :raises OSError: the destination cannot be written
         """
@@ -193,14 +197,14 @@ class Commit:
             file.write_text(text(), encoding="ascii")
 
     def _check(self, names: Iterable[str]) -> None:
-        """Compare files with what the plan saw."""
+        """Check that files have not changed since they were read."""
         for name in dict.fromkeys(names):
             info = self.destination.info(name)
             if (info.version if info else None) != self._versions.get(name):
                 raise Conflict(f"{self.uri(name)} has just been changed by another task")
 
     def _check_files(self) -> None:
-        """Compare the files with the required prefix with what the plan saw."""
+        """Check that the files with the required prefix have not changed since they were listed."""
         prefix = self._required_prefix
         if prefix is None:
             return

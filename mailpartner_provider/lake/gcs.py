@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class GcsFolder(ObjectStore):
-    """A folder of a bucket. A file is sent by one request, from the disk, whatever its size."""
+    """A folder of a bucket. A file of any size is sent from the disk in one request."""
 
     scheme = "gs"
     vendor = (".googleapis.com",)
@@ -97,7 +97,7 @@ class GcsFolder(ObjectStore):
             raise ConditionFailed("there is no such file") from error
 
     async def _check_bucket(self) -> None:
-        """Raise an error when it is not the file that is missing, but the bucket."""
+        """Raise an error if the bucket is missing, not only the file."""
         if not self._bucket_exists:
             with suppress(PermissionError):
                 await self._list("", maxResults="1")

@@ -1,4 +1,4 @@
-"""What was landed before: the receipts in a destination, and what they say it is."""
+"""Earlier landings: the receipts in a destination, and the kind of list that they declare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def receipt_of(destination: Readable, day: date) -> Receipt | None:
-    """Read the receipt of a day; None if there is none that can be read.
+    """Read the receipt of a day; return None if it is missing or damaged.
 
     :raises BadData: a later version of this package wrote it
     """
@@ -40,9 +40,9 @@ def receipts(destination: Readable, days: Iterable[date] | None = None) -> Itera
 
 
 def earlier_days(destination: Readable, day: date) -> Iterator[date]:
-    """List the days before a day that may have a receipt, the newest first.
+    """Yield the days before a day that may have a receipt, the newest first.
 
-    The day before comes first, so that a daily landing lists nothing.
+    The previous day comes first, without listing receipts, which a daily landing then need not do.
     """
     if day > date.min:
         day_before = day - timedelta(days=1)

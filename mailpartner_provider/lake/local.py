@@ -112,7 +112,7 @@ class LocalFolder:
 
     @contextmanager
     def _existing_root(self) -> Iterator[None]:
-        """Make the root unless it exists; remove it afterwards when nothing was published."""
+        """Make the root unless it exists; remove it afterwards if nothing was published."""
         with self._naming("write", ""):
             made = _make_folder(self._root)
         try:
@@ -150,7 +150,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _make_folder(folder: Path) -> list[Path]:
-    """Make a folder and those above it, for good; return what did not exist, deepest first."""
+    """Make a folder and its parents, flushed to disk; return the new ones, the deepest first."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:
@@ -163,5 +163,5 @@ def _info(stat: os.stat_result) -> FileInfo:
 
 
 def _version(stat: os.stat_result) -> str:
-    """Return what changes whenever a file is replaced by another one."""
+    """Return a text that changes whenever the file is replaced."""
     return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"

@@ -18,7 +18,7 @@ class NoLocks(OSError):
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file; return False when somebody else holds the lock.
+    """Lock an open file; return False if another process holds the lock.
 
     :raises NoLocks: the file system has no locks
     """
@@ -35,9 +35,9 @@ def try_lock(handle: int) -> bool:
 
 @contextmanager
 def locked_file(path: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """Lock a file that is made for it, and removed afterwards.
+    """Create a file and lock it; remove it afterwards.
 
-    :param wait: called again and again while somebody else holds the lock; may raise
+    :param wait: called repeatedly while another process holds the lock; may raise
     :raises NoLocks: the file system has no locks
     """
     handle = _acquire(path, wait)

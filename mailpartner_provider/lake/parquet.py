@@ -1,4 +1,4 @@
-"""Writing of Parquet files, so that the same rows make the same bytes; and their verification."""
+"""Parquet files: reading, and verified writing in which the same rows make the same bytes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def read_batches(
 
 
 def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Cut rows into tables of ``ROW_GROUP_ROWS`` rows, however they arrive; the last is shorter."""
+    """Cut rows into tables of ``ROW_GROUP_ROWS`` rows; only the last may be shorter."""
     held = pa.Table.from_batches([], schema)
     for batch in batches:
         held = pa.concat_tables([held, pa.Table.from_batches([batch])])
@@ -67,12 +67,12 @@ def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
 
 
 def marked_backdated(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of a file that itself says that its snapshot is backdated."""
+    """Return the schema with metadata that marks a file as a backdated snapshot."""
     return schema.with_metadata({_STATUS: _BACKDATED})
 
 
 def is_marked_backdated(file: Path) -> bool:
-    """Return whether a file says that its snapshot is backdated."""
+    """Return whether the metadata of a file marks it as a backdated snapshot."""
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, ValueError):

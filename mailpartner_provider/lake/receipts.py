@@ -1,4 +1,4 @@
-"""Receipts: what a landing declares about itself in counts, days and digests; never a person."""
+"""Receipts: the counts, days and digests that a landing declares; never a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACKDATED = "backdated"
 
 
 class TaskRun(NamedTuple):
-    """The connection and the run of the task that land; None where there is no such thing."""
+    """The connection and the task run of a landing; None outside of a task run."""
 
     conn_id: str | None = None
     dag_id: str | None = None
@@ -28,12 +28,12 @@ class TaskRun(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """What the receipts of all datasets declare; XCom, asset events and ``_receipts/`` carry it.
+    """The members that the receipts of all datasets have, in XCom, asset events and ``_receipts/``.
 
-    Dates are ISO days, instants ISO in UTC. ``changed`` is whether the day holds anything else than
-    its last receipt declared. ``etag`` is the object store's own version of the file. Only while an
-    erasure replaces the file, ``next_sha256`` is the digest of the new one. A receipt may lack
-    members that have a default here: later versions added them.
+    Dates are ISO days, instants ISO in UTC. ``changed`` is whether the data differs from what the
+    day's last receipt declared. ``etag`` is the object store's version of the file. ``next_sha256``
+    exists only while an erasure replaces the file: the digest of the new one. Members with a
+    default here may be missing in receipts of earlier versions.
     """
 
     receipt_version: int = RECEIPT_VERSION
@@ -81,9 +81,9 @@ class Receipt:
 class SnapshotReceipt(Receipt):
     """The receipt of a suppression list.
 
-    ``declared`` = ``received`` = ``rows`` + ``rejected`` + ``after_cutoff``, unless the API
-    declared nothing or fewer than it sent. ``duration_seconds`` is the time from ``observed_at`` to
-    the finished file.
+    ``received`` = ``rows`` + ``rejected`` + ``after_cutoff``. ``declared`` is the same number,
+    unless the API declared none, or fewer than it sent. ``duration_seconds`` is the time from
+    ``observed_at`` to the finished file.
     """
 
     dataset: str = "mailpartner.unsubscribes"
@@ -134,7 +134,7 @@ _KINDS: dict[str, type[SnapshotReceipt | ChangesReceipt]] = {
 
 
 def read_receipt(data: bytes, uri: str) -> SnapshotReceipt | ChangesReceipt:
-    """Read a receipt of any dataset by the members it has; unknown members are ignored.
+    """Read a receipt of any dataset; unknown members are ignored.
 
     :param uri: of the receipt, for errors
     :raises ValueError: it is not a receipt

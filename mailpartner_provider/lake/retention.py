@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
     """Remove everything that was landed for days ``keep_days`` or more before a day.
 
-    The last live snapshot before the day is kept in any case, because the changes of the day are
-    computed from it. A day's receipt is removed first, because it must not promise what is gone;
-    its partition last. The next removal finds whatever a killed one left.
+    The last live snapshot before the day is always kept, because the changes of the day are
+    computed from it. A day's receipt is removed first, so that it never declares a missing file;
+    its partition last. If a removal is killed, the next one removes the rest.
 
     :param newest: the day that has just been landed, which is kept
     :raises Conflict: another task has just landed one of the days

@@ -1,4 +1,4 @@
-"""A destination in S3, or in a store that speaks its language."""
+"""A destination in S3, or in a store with the same API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to S3 by the client of an s3fs file system, so that its connection's settings hold."""
+"""Requests to S3 by the client of an s3fs file system, which has the connection's settings."""
 
 from __future__ import annotations
 

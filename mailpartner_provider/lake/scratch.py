@@ -28,14 +28,14 @@ _OLD = 7 * 24 * 3600.0  # seconds; a host that is gone cannot be asked whether i
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder under a parent and remove it afterwards, as well as those of killed landings.
+    """Make a folder under a parent, and remove it afterwards; remove those of killed landings, too.
 
-    A folder in use is locked; the lock ends with its process, however that ends.
+    A folder in use is locked, until its process ends in any way.
     """
     with naming_path("write", parent):
         _remove_abandoned(parent)
         folder, lock = _make_locked(parent)
-        # Version 0.1 locks folders, and removes those that are not locked so.
+        # Version 0.1 locks the folder itself, and removes folders that are not locked in this way.
         folder_lock = os.open(folder, os.O_RDONLY)
         with suppress(NoLocks):
             try_lock(folder_lock)
@@ -93,7 +93,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def _make_locked(parent: Path) -> tuple[Path, int]:
-    """Make a folder and lock it; in between, another landing may remove it as abandoned."""
+    """Make a folder and lock it; try again if another landing removes it in between."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=parent))
         with suppress(FileNotFoundError):

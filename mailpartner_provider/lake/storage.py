@@ -1,7 +1,7 @@
-"""Destinations: what a landing needs of a local folder or an object store.
+"""Destinations: the operations of a local folder or an object store that a landing needs.
 
-Nothing is ever written in place. A file is finished in scratch space, then appears under its name
-in one step, and only while that name still is what the plan saw.
+Nothing is written in place. A file is finished in scratch space, then appears under its name in one
+step, and only if the file with this name has not changed since it was read.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from urllib.parse import quote
 class FileInfo(NamedTuple):
     """The size of a file in bytes, and its version, which changes whenever the file is replaced.
 
-    The version is the ETag or generation that an object store reports, or what a local file system
-    knows of the file.
+    In an object store, the version is the ETag or generation; in a local file system, it is made
+    from the file's metadata.
     """
 
     size: int
@@ -32,7 +32,7 @@ class Content(NamedTuple):
 
 
 def quoted(path: str) -> str:
-    """Quote a path for a URI; what a URI may contain as it is, such as the ``=`` of dt=, stays."""
+    """Quote a path for a URI, except characters that URIs may contain, such as the ``=`` of dt=."""
     return quote(path, safe="/=@:!$&'()*+,;")
 
 
@@ -43,7 +43,7 @@ class Readable(Protocol):
     """
 
     def uri(self, name: str) -> str:
-        """Return the URI of a name, for readers of any kind."""
+        """Return the URI of a file, as other programs can read it."""
 
     def read(self, name: str) -> Content | None:
         """Read a file; None when there is no such file."""
@@ -55,7 +55,7 @@ class Readable(Protocol):
 class Destination(Readable, Protocol):
     """A root folder that can be written."""
 
-    #: Whether the store itself names versions and compares them, and has no locks.
+    #: Whether the store has ETags or generations (and no locks).
     has_etags: bool
 
     def fetch(self, name: str, file: Path) -> str | None:
@@ -71,7 +71,7 @@ class Destination(Readable, Protocol):
         """
 
     def publish(self, file: Path, name: str, expected: str | None) -> str:
-        """Replace a file by a finished scratch file, in one step; return the new version.
+        """Replace a file with a finished scratch file, in one step; return the new version.
 
         :param expected: the version to replace; None to create the file
         :raises Conflict: the file is no longer of this version, or exists already
@@ -88,7 +88,7 @@ class Destination(Readable, Protocol):
         """Make a folder to finish files in; it is removed afterwards in any case."""
 
     def locked(self, raise_if_stopped: Callable[[], None]) -> AbstractContextManager[None]:
-        """Lock the destination against other landings where it has locks; an object store has none.
+        """Lock the destination against other landings; an object store has no locks.
 
         :param raise_if_stopped: called while waiting for the lock; may raise
         """
