@@ -1,8 +1,7 @@
 """The load of a table: each day that it lacks is loaded in one transaction.
 
-The receipts in the lake and the table ``<table>_loaded`` are compared to find out which days those
-are; the event that started the task is not used. So the first run loads everything, and a run after
-it, without a landing in between, nothing.
+The receipts in the lake are compared with the table ``<table>_loaded``; the event that started the
+task is not used. So the first run loads everything, and a run without new landings nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from mailpartner_provider.warehouse.request import (
 from mailpartner_provider.warehouse.session import Session, Stop
 from mailpartner_provider.warehouse.statements import Statements
 from mailpartner_provider.warehouse.target import Held, create_table, read_held
+from mailpartner_provider.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -210,8 +210,8 @@ class _Load:
             return
         if self.request.removed_days != DELETE:
             log.warning(
-                "%d days loaded into %s are no longer in %s; removed_days=%r deletes them",
-                len(days),
+                "Keeping %s of %s that %s no longer has; removed_days=%r deletes them",
+                counted(len(days), "day"),
                 self.request.table,
                 self.report.destination,
                 DELETE,

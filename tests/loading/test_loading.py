@@ -170,7 +170,7 @@ class TestDays:
             assert 1 == report["removed_days"]
         else:
             assert before == held(warehouse)
-            assert "1 days that were loaded" in log()
+            assert "Keeping 1 day of unsubscribes that" in log()
         assert 0 == load(lake, "snapshots", account="hats", removed_days="delete")["days"]
 
     def test_removed_though_changed(self, lake, server):
