@@ -159,7 +159,7 @@ def _body(response: requests.Response) -> Iterator[bytes]:
 
 
 def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield chunks until they exceed the limit; a retry would only bring them again."""
+    """Yield chunks; raise an error if they exceed the limit, which a retry cannot help."""
     left = MAX_ANSWER_BYTES
     for chunk in chunks:
         left -= len(chunk)
@@ -183,7 +183,7 @@ def _raw(response: requests.Response, size: int) -> Iterator[bytes]:
 
 
 def _decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress piece by piece; the end of the text is not enough, the trailer must be there."""
+    """Decompress piece by piece, and check that the gzip trailer arrived."""
     inflate, whole = zlib.decompressobj(_GZIP), True
     for chunk in chunks:
         while chunk:
@@ -201,7 +201,7 @@ def _decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _failure(error: Exception) -> MailPartnerError:
-    """Return our error for a failure on the way, by its kind or in the words of our session."""
+    """Return the error of this package for an error of requests."""
     if error.args and isinstance(error.args[0], Cause):
         return RequestFailed(str(error.args[0]))
     kinds: list[tuple[type[Exception], MailPartnerError]] = [

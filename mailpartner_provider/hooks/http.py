@@ -1,4 +1,4 @@
-"""One session for HTTP, with time-outs, that never leaves its origin and never shows its URL."""
+"""An HTTP session with time-outs, which sends requests to one origin only and hides their URLs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Session(requests.Session):
 
 
 class Cause(str):
-    """Why a request was not answered, and the cure; without the path and the query of its URL."""
+    """The error of an unanswered request: its cause and cure, without path and query of the URL."""
 
 
 class _DiscreetAdapter(HTTPAdapter):

@@ -1,4 +1,4 @@
-"""The connection to Mail Partner and the calls that it allows."""
+"""The hook for the Mail Partner API."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MailPartnerHook(BaseHook):
     default_conn_name = "mailpartner_default"
     conn_type = CONN_TYPE
     hook_name = HOOK_NAME
-    # Airflow 2 looks for these in the class itself, not in its bases.
+    # Airflow 2 looks for these in the class, but not in its base classes.
     get_ui_field_behaviour = staticmethod(ui_field_behaviour)
     get_connection_form_widgets = staticmethod(connection_form_widgets)
 

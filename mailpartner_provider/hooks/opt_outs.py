@@ -1,4 +1,4 @@
-"""Opt-outs that were collected elsewhere: a column of Parquet files, or of a query."""
+"""Opt-outs collected elsewhere, read from a column of Parquet files or of a query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Destinations from what users write: an absolute folder, or a URI that Airflow can open."""
+"""Opening destinations that users name by an absolute folder, or a URI that Airflow can open."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def check_destination(destination: Any, argument: str = "destination") -> _Place
         )
     place, _, key = rest.partition("/")
     conn_id, _, bucket = place.rpartition("@")
-    # A key with an empty part is another one to S3 than to those who read it.
+    # To S3, a key with an empty part is another key; to many readers, it is the same one.
     parts = [part for part in key.split("/") if part]
     if not bucket:
         raise WrongArgument(f"{argument}: {text!r} names no bucket")

@@ -150,7 +150,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _make_folder(folder: Path) -> list[Path]:
-    """Make a folder and its parents, flushed to disk; return the new ones, the deepest first."""
+    """Make a folder and its parents, and flush them to disk; return the new ones, deepest first."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:

@@ -1,4 +1,4 @@
-"""The link from a task to what it landed."""
+"""The link from a task to its landing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AIRFLOW = airflow_version()
 class LandedPartitionLink(BaseOperatorLink):
     """Link to the landing on the page "Mail Partner"; before Airflow 3.1, to the object in S3.
 
-    There is no link before anything was landed, and before Airflow 3.1 none to a local folder.
+    There is no link if nothing was landed, nor, before Airflow 3.1, for other stores and folders.
     """
 
     name = "Landed partition"
@@ -38,15 +38,15 @@ class LandedPartitionLink(BaseOperatorLink):
 
 
 def page_path() -> str:
-    """Return the path of the page, wherever this Airflow is mounted."""
+    """Return the path of the page, below the path of this Airflow."""
     return f"{_root()}{PREFIX}/"
 
 
 def landing_path(uri: str, day: str, **more: Any) -> str:
-    """Return the path of a landing on the page, inside Airflow's own pages where it allows that.
+    """Return the path of a landing on the page; since Airflow 3.3, inside Airflow's own pages.
 
-    :param more: the destination as its task has it, and the run, so that the page can show a
-        landing whose destination it does not list
+    :param more: the destination of the task, and its run, so that the page can also show a landing
+        whose destination is not listed
     """
     frame = f"{_root()}/plugin{PREFIX}" if AIRFLOW >= (3, 3) else ""
     return f"{frame}{page_path()}?{urlencode({'uri': uri, 'day': day, **more})}"

@@ -1,4 +1,4 @@
-"""Calls that keep a pace with each of their tries."""
+"""Retried calls in which every try keeps a pace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenLineage and Airflow's metrics (StatsD, OpenTelemetry) receive about a landing."""
+"""Lineage and metrics of landings and pushes, for OpenLineage, StatsD and OpenTelemetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrow arrays from numpy, because ``pa.array`` would import pandas: as long as landing a list."""
+"""Arrow arrays from numpy: ``pa.array`` would import pandas, which takes as long as a landing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def booleans(values: Iterable[bool]) -> pa.Array:
 
 
 def mask(count: int, rows: Iterable[int]) -> pa.Array:
-    """Return a mask of so many rows, true for these ones."""
+    """Return a mask that is true for the given rows."""
     import numpy as np
 
     flags = np.zeros(count, bool)

@@ -3,8 +3,8 @@
 In the terms of the GDPR this is pseudonymisation (4(5)), kept to honour an objection (21(3)): the
 hash is needed to recognise the person, and not to mail them again.
 
-The list of erased people is published first, so that no landing brings an address back. Each file
-is then replaced whole, and running it again finishes what was killed.
+The list of erased people is published first, so that no landing brings an address back. Then each
+file is replaced as a whole. If an erasure is killed, the next one completes it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _T = TypeVar("_T")
 
 
 class Report(NamedTuple):
-    """What an erasure has done.
+    """The result of an erasure.
 
-    :param files: the files that were replaced; none when everybody found had been erased before
-    :param found_in: of each address, in how many files the person is, also by a hash
-    :param unsearched: what may hold an address all the same, and why
+    :param files: the files that were replaced; none if everybody found had been erased before
+    :param found_in: for each address, the number of files with the person, also by a hash
+    :param unsearched: what may still hold an address, and why
     """
 
     files: list[ReplacedFile]
@@ -58,9 +58,10 @@ def erase(
 ) -> Report:
     """Erase people from every partition and quarantine of a destination.
 
-    Their rows stay, so that ids and counts still agree: in ``email``, ``sha256:`` and the SHA-256
-    of the address's normal form replaces it, and ``extra_fields`` that are theirs, or name them,
-    become null. Of a quarantined record that names them only the hash stays. Receipts are updated.
+    Their rows remain, so that ids and counts still agree. In ``email``, ``sha256:`` and the SHA-256
+    of the normal form replace the address; ``extra_fields`` of these rows, or with these people,
+    become null. A quarantined record with one of them is replaced with the hash. Receipts are
+    updated.
 
     :param emails: the people's addresses
     :param hmac_keys: the keys of ``email_mode="hmac"``, where partitions were landed so
@@ -122,7 +123,7 @@ def _redact(erasure: Erasure) -> tuple[list[ReplacedFile], list[str]]:
 
 
 def _repeat(act: Callable[[], _T]) -> _T:
-    """Repeat what another task's landing thwarts, a few times."""
+    """Call a function, a few times if other landings conflict with it."""
     for _ in range(_TRIES - 1):
         with suppress(Conflict):
             return act()

@@ -34,7 +34,7 @@ from mailpartner_provider.privacy.normal_form import spellings
 class Redacted(NamedTuple):
     """Rows without erased people, the number of rows changed, and the hashes of who was found.
 
-    Found is also who had been redacted before, or landed as a hash.
+    These include people who had been redacted before, or landed as a hash.
     """
 
     rows: pa.RecordBatch
@@ -54,8 +54,8 @@ class _Found(NamedTuple):
 class ErasureList:
     """The hashes of the addresses of erased people, each with the instant of the erasure.
 
-    ``fingerprints`` has the hashes that were listed together with their fingerprint, or with None
-    where an address is not plain; older versions listed none.
+    ``fingerprints`` has the fingerprint of each hash, None if the address is not plain. Hashes that
+    older versions listed are missing there.
     """
 
     hashes: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class ErasureList:
     def adding(
         self, emails: Iterable[str], hmac_keys: Sequence[bytes], erased_at: str
     ) -> ErasureList:
-        """Return the list with more people; who is listed already keeps the instant."""
+        """Return the list with more people; those already listed keep their instant."""
         people = [hashes_of(email, hmac_keys) for email in emails]
         new = {hashed: each for person in people for hashed, each in person.items()}
         return ErasureList(dict.fromkeys(new, erased_at) | self.hashes, self.fingerprints | new)
@@ -101,7 +101,7 @@ class ErasureList:
         return Redacted(rows, changed, found | named)
 
     def redact_record(self, raw: Any) -> Any:
-        """Return a raw record, or only the hash of the erased person whom it names."""
+        """Return a raw record, or, if it names an erased person, only that person's hash."""
         found = next(find_people(raw, self.hashes), None) if self.hashes else None
         return raw if found is None else {"erased": found}
 
@@ -115,7 +115,7 @@ class ErasureList:
         return "".join(json.dumps(line) + "\n" for line in lines)
 
     def _find(self, rows: pa.RecordBatch, emails: pa.Array | None) -> _Found:
-        """Find the rows of erased people by address; by hash, where a hash was landed."""
+        """Find the rows of erased people by address, or by hash if hashes were landed."""
         if emails is None and "email" in rows.schema.names:
             emails = rows.column("email")
         if emails is not None:

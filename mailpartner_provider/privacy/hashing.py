@@ -1,4 +1,4 @@
-"""What is landed of an address: the address itself, a hash of it, or nothing."""
+"""The forms in which an address is landed: the address itself, a hash of it, or nothing."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class EmailMode:
     def apply_to_json(self, value: Any) -> Any:
         """Return a JSON value in this mode; objects and arrays are changed in place.
 
-        A member ``email`` is replaced by its hash, or removed if it is no text. In every other text
-        and member name, whatever looks like an address is masked.
+        A member ``email`` is replaced by its hash, or removed if it is not a text. In all other
+        texts and member names, everything that looks like an address is masked.
         """
         if self.name == PLAIN:
             return value
@@ -85,7 +85,7 @@ class EmailMode:
         return to_json(self.apply_to_json(parse_json(text)))
 
     def _member(self, name: str, value: Any) -> tuple[str, Any] | None:
-        """Return the member in the place of this one; None to remove it."""
+        """Return the member that replaces this one; None to remove it."""
         if name != "email":
             return without_addresses(name), _masked(value)
         if self.column and isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Erased people in partitions of ``email_mode="hmac"``, also where the key has been replaced since.
+"""Erased people in partitions of ``email_mode="hmac"``, even if the key has been replaced since.
 
-A key that was replaced leaves hashes that nobody can compute any more. People are then known by
-their ids, from partitions of a key that is named.
+Without an earlier key, its hashes cannot be computed. People are then found in its partitions by
+their ids, which are known from the partitions of a key that is named.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _read(file: Path, uri: str, erased: ErasureList) -> _KeyedFile | None:
 
 
 def _count_keys(files: Iterable[_KeyedFile]) -> int:
-    """Count the keys that must have hashed these partitions, at least: a key makes one hash."""
+    """Return the least number of keys of these partitions: with one key, an id has one hash."""
     by_key: list[dict[int, str]] = []
     for file in files:
         same = [each for each in by_key if each.items() & file.sample.items()]

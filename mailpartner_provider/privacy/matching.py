@@ -39,10 +39,10 @@ def find_people(value: Any, hashes: Container[str]) -> Iterator[str]:
 
 
 def redact_email(email: str, hashes: Container[str]) -> tuple[str, set[str]] | None:
-    """Replace the erased people in an ``email`` by hashes; None if it names none.
+    """Replace the erased people in an ``email`` with hashes; return None if it names none.
 
-    Names and whatever else stands beside an erased person's address go. Addresses of others stay,
-    separated by semicolons.
+    Everything else beside an erased person's address, such as a name, is removed. Addresses of
+    others remain, separated by semicolons.
 
     :return: the new text, and the hashes by which people were recognised
     """

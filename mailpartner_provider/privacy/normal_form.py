@@ -1,9 +1,9 @@
 """The forms of an address: the one that databases can compute, and the ways to write it.
 
-The normal form is what SQL can compute alike in every engine; README has the expression. White
-space is removed from both ends and every letter is lower-cased on its own, with the two letters on
-which engines disagree settled: ``İ`` becomes ``i``, and ``ς`` becomes ``σ``. Of pure ASCII it is
-what ``str.strip`` and ``str.lower`` make, so the hash is the one of ``email_mode="sha256"``.
+Every SQL engine computes the same normal form. White space is removed from both ends, and each
+letter is lower-cased alone; two letters that engines treat differently are replaced: ``İ`` becomes
+``i``, and ``ς`` becomes ``σ``. For an ASCII address, the result is that of ``str.strip`` and
+``str.lower``, so its hash is the same as with ``email_mode="sha256"``.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def normal_form(address: str) -> str:
 
 
 def canonical_form(address: str) -> str:
-    """Return one text for all ways to write an address: composed, and the domain in ASCII."""
+    """Return the same text for every spelling of an address: composed, with an ASCII domain."""
     local, at, domain = normal_form(visible(address).strip()).rpartition("@")
     labels = _FULL_STOP.sub(".", domain).rstrip(".").split(".")
     return f"{local}{at}{'.'.join(_to_ascii(_to_unicode(label)) for label in labels)}"
 
 
 def visible(text: str) -> str:
-    """Return a text composed (NFC), without characters that nobody sees."""
+    """Return a text in NFC without invisible characters."""
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", utf8_text(text)))
 
 

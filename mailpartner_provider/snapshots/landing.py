@@ -115,8 +115,8 @@ def _plan(
 def _plan_quarantine(commit: Commit, request: SnapshotRequest, past: Past, staged: Staged) -> None:
     """Plan to replace the quarantine of the day, or to remove it.
 
-    On a day without a receipt and a partition there is none. Otherwise a killed landing may have
-    left one, whatever the receipt says.
+    A day without a receipt and a partition has no quarantine. On any other day, a killed landing
+    may have left one that the receipt does not mention.
     """
     name = rejected_file(request.day)
     may_exist = past.existing is not None or past.published.exists

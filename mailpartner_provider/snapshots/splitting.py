@@ -35,10 +35,10 @@ def split_by_day(
 ) -> Iterator[dict[str, Partition]]:
     """Split the rows of a staged list into partitions by day, each in their old order.
 
-    Rows without a date go to a partition of their own. A list without rows is one such partition.
-    In the context, each partition can be written into a file beside the list.
+    Rows without a date are one undated partition; an empty list is an undated partition without
+    rows. Within the context, each partition can be written to a file beside the list.
 
-    :param email_column: the column in the place of ``email``; None for no such column
+    :param email_column: the column that replaces ``email``; None for no such column
     :return: the partitions by their names
     :raises OSError: the scratch folder cannot be written
     """
@@ -85,9 +85,9 @@ def local_days(instants: pa.Array, zone: ZoneInfo) -> pa.Array:
 
 
 def _digest(row_groups: Iterable[pa.Table], schema: pa.Schema) -> str:
-    """Return the SHA-256 of rows, by which a landing can see that they have not changed.
+    """Return a SHA-256 of rows: if it is the same, the rows are the same.
 
-    Rows with another digest may be the same: it depends on the version of Arrow too.
+    The reverse does not hold, because the digest also depends on the version of Arrow.
     """
     digest = hashlib.sha256(schema.serialize())
     for rows in row_groups:

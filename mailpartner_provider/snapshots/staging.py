@@ -1,4 +1,4 @@
-"""A snapshot finished in scratch space: written, counted, verified. Nothing is visible yet."""
+"""Staging: a snapshot is written, counted and verified in scratch space, before it is published."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(kw_only=True)
 class Staged:
-    """A finished snapshot, its quarantine, and what was counted on the way.
+    """A staged snapshot, its quarantine, and the counts.
 
     Instants are microseconds since 1970 UTC.
     """
@@ -192,7 +192,7 @@ def _quarantined(rejected: Rejected, email_mode: EmailMode, erased: ErasureList)
 
 
 def _too_deep() -> RequestFailed:
-    """Return the error for nesting that only the decoder's own threads can read."""
+    """Return the error for a record whose nesting is too deep to be written."""
     return broken("a record is nested too deeply to be written")
 
 

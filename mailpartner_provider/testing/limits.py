@@ -13,9 +13,9 @@ _MINUTE = 60.0
 
 
 class RateLimit:
-    """Answers so many calls in any minute, and refuses the others with HTTP 429.
+    """Allows a number of calls in any minute, and refuses more with HTTP 429.
 
-    :param per_minute: how many calls; None for any number
+    :param per_minute: the number of calls; None: no limit
     :param clock: returns seconds
     """
 

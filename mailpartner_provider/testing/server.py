@@ -46,7 +46,7 @@ class StandIn:
     :param unsubscribes: the raw records of the list
     :param key: the API key to accept
     :param port: the port to listen on; 0 for any free port
-    :param limit: refuses calls that are too many in a minute; by default none
+    :param limit: the limit on calls in a minute; by default none
     :param delete_method: the method of ``unsubscribe/delete``: the vendor's text has POST, all its
         samples have GET; None accepts both
     """
@@ -126,8 +126,8 @@ class StandIn:
     def answer(self, path: str, arguments: Mapping[str, Any], method: str = "GET") -> Answer:
         """Return the answer to a call, and record the call.
 
-        A scripted answer stands in for the call, which then has no effect. A scripted fault changes
-        the answer to a call that has had its effect.
+        With a scripted answer, the call has no effect on the list. With a scripted fault, it has
+        its effect, and only the answer is changed.
         """
         with self._lock:
             self.asked.append(path)
