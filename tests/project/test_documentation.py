@@ -16,12 +16,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from mailpartner_provider.errors import RequestRefused
+from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.get_provider_info import CONN_FIELDS
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.lake.receipts import SnapshotReceipt
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.schemas import snapshot_schema
+from mailpartner_provider.testing import faults
 from tests.support.api import THREE
 from tests.support.days import days_ago, today, yesterday
 from tests.support.docs import BLOCK, PAGES, README, block, table
@@ -248,16 +249,19 @@ def test_alert_on_receipts(two_days):
     assert [(days_ago(n),) for n in range(6, 0, -1)] == found  # yesterday's is backdated
 
 
-def test_alert(capsys):
-    """The alert prints the kind of the error, its cause and its cure."""
+def test_alert(api, lake, capsys):
+    """The alert prints the kind of the error, its cause and its cure, also of one of Airflow's."""
+    api.script(faults.refusing(10))
     names: dict = {}
     exec(block(AIRFLOW_GUIDE, "python", "def alert"), names)
 
+    with pytest.raises(AirflowFailException) as raised:
+        land(lake)
     task = SimpleNamespace(task_id="land")
-    error = RequestRefused("the API key is wrong: correct it")
-    names["alert"]({"exception": error, "task_instance": task})
+    names["alert"]({"exception": raised.value, "task_instance": task})
 
-    assert "land: RequestRefused: the API key is wrong: correct it\n" == capsys.readouterr().out
+    text = "the API key is wrong: correct it"
+    assert re.search(f"land: RequestRefused: .*{text}", capsys.readouterr().out)
 
 
 def test_load(two_days, tmp_path, monkeypatch):
