@@ -165,7 +165,7 @@ def test_odd_places(tmp_path, name):
 
 def test_more_than_memory(tmp_path, monkeypatch):
     """Lists that do not fit into the memory allowed are compared on the disk."""
-    monkeypatch.setattr(diff, "MEMORY_LIMIT", "128MB")
+    monkeypatch.setattr(diff, "MEMORY_LIMIT", "256MB")
     monkeypatch.setattr(diff, "OLD_MEMORY_LIMIT", "256MB")
     monkeypatch.setattr(diff, "THREADS", 1)
     before = [(key, f"{key}@example.com" * 40, None, None) for key in range(200_000)]
