@@ -73,7 +73,7 @@ def check(run: Run, airflow: Cluster, api: Accounts, bucket: Bucket) -> None:
 
 def check_account(account: Account, day: str, files: dict[str, bytes]) -> None:
     """Compare one account's partition and receipt with its list, and remove both."""
-    folder = f"unsubscribes/account={account.name}"
+    folder = f"accounts/account={account.name}"
     partition = files.pop(f"{folder}/dt={day}/part-00000.parquet")
     receipt = json.loads(files.pop(f"{folder}/_receipts/dt={day}.json"))
     landed = pq.read_table(io.BytesIO(partition)).to_pydict()
