@@ -65,6 +65,7 @@ def in_days_of(text: str) -> str:
 def in_airflow_2(code: str) -> str:
     """Write the DAG as README says that Airflow 2 wants it."""
     code = code.replace("from airflow.sdk", "from datetime import datetime\nfrom airflow")
+    code = code.replace("Asset", "Dataset")
     return code.replace("schedule=", "start_date=datetime(2026, 1, 1), schedule=")
 
 
