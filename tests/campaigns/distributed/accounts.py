@@ -51,7 +51,7 @@ class Accounts(StandIn):
         self.forget()
         self.at_once = 0
         self._by_key = {account.key: account for account in accounts}
-        self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._going_on = threading.Event()
         self._going_on.set()
 
@@ -71,7 +71,7 @@ class Accounts(StandIn):
         self.asked_by: Counter[str] = Counter()
         self.most_at_once = 0
 
-    def answer(self, path: str, arguments: Mapping[str, Any]) -> Answer:
+    def answer(self, path: str, arguments: Mapping[str, Any], method: str = "GET") -> Answer:
         account = self._by_key.get(arguments.get("apiKey", ""))
         if account is None or path != "/v1/unsubscribe/list":
             return answers.refusal(10, "Clé API incorrecte", 403)
@@ -88,7 +88,7 @@ class Accounts(StandIn):
             self._going_on.set()
 
     def _counted(self, account: Account, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        with self._lock:
+        with self._counting:
             self.asked_by[account.name] += 1
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
@@ -99,7 +99,7 @@ class Accounts(StandIn):
             self._going_on.wait(_PATIENCE_SECONDS)
             yield end
         finally:
-            with self._lock:
+            with self._counting:
                 self.at_once -= 1
 
 
