@@ -196,11 +196,15 @@ if AIRFLOW < (3,):
 else:
     try:
         from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    except ImportError:  # Airflow 3.1 and 3.0
+    except ImportError:
         from airflow.models.dagbag import DagBag
 
-        def sync_bag_to_db(bag: Any, bundle: str, version: str | None) -> None:
-            bag.sync_to_db(bundle, version)
+        try:
+            from airflow.models.dagbag import sync_bag_to_db
+        except ImportError:  # Airflow 3.0
+
+            def sync_bag_to_db(bag: Any, bundle: str, version: str | None) -> None:
+                bag.sync_to_db(bundle, version)
 
     def _bag(files: Any) -> Any:
         return DagBag(files)
