@@ -47,11 +47,11 @@ def open_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def read_batches(
-    parquet: pq.ParquetFile, columns: Sequence[str] | None = None
+    parquet: pq.ParquetFile, columns: Sequence[str] | None = None, rows: int | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Iterate over the rows of a file; pyarrow 18 fails to do so if there are none."""
     if parquet.num_row_groups:
-        yield from parquet.iter_batches(ROW_GROUP_ROWS, columns=columns)
+        yield from parquet.iter_batches(rows or ROW_GROUP_ROWS, columns=columns)
 
 
 def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:

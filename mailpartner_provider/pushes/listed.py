@@ -13,7 +13,7 @@ from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import receipts
 from mailpartner_provider.lake.layouts import CREATED, read_index
 from mailpartner_provider.lake.names import partition_file
-from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS
+from mailpartner_provider.lake.parquet import read_batches
 from mailpartner_provider.lake.receipts import LIVE, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
 from mailpartner_provider.lake.storage import Destination
@@ -44,7 +44,7 @@ class Listed(NamedTuple):
                     "again; if that does not help, land the list again"
                 )
             with pq.ParquetFile(copy) as file:
-                for batch in file.iter_batches(ROW_GROUP_ROWS, columns=[column]):
+                for batch in read_batches(file, [column]):
                     yield from self.person_hash.of_column(batch.column(0).to_pylist())
 
     def _files(self, scratch: Path) -> dict[str, str]:

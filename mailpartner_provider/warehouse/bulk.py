@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
-from mailpartner_provider.lake.parquet import in_row_groups, write_rows
+from mailpartner_provider.lake.parquet import in_row_groups, read_batches, write_rows
 from mailpartner_provider.warehouse.statements import ACCOUNT
 
 _BATCH_ROWS = 32_768
@@ -63,7 +63,7 @@ def write_with_account(file: Path, account: str, copy: Path) -> None:
 def _rows(files: Iterable[Path], account: str) -> Iterator[pa.RecordBatch]:
     for file in files:
         with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(_BATCH_ROWS):
+            for batch in read_batches(parquet, rows=_BATCH_ROWS):
                 accounts = pc.fill_null(pa.nulls(batch.num_rows, pa.string()), account)
                 yield pa.RecordBatch.from_arrays(
                     [accounts, *batch.columns], schema=batch.schema.insert(0, ACCOUNT)
