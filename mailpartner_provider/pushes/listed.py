@@ -35,7 +35,7 @@ class Listed(NamedTuple):
         :raises Conflict: another task is replacing the snapshot
         :raises OSError: the snapshot cannot be read
         """
-        column = self.person_hash.mode.column
+        column = str(self.person_hash.mode.column)  # there is one: email_mode "drop" is refused
         for name, sha256 in self._files(scratch).items():
             copy = scratch / "listed.parquet"
             if self.source.fetch(name, copy) is None or digest(copy) != sha256:
