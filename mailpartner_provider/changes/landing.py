@@ -57,7 +57,7 @@ def land_changes(request: ChangesRequest, comparison: Comparison) -> ChangesRece
         commit.require_files(PARTITION_PREFIX)
         erased = read_erasure_list(commit)
         commit.require(ERASED)
-        files = _files(request, pair, commit, comparison, scratch, erased)
+        pair, files = _files(request, pair, commit, comparison, scratch, erased)
         snapshot_schema = _common_schema(files, pair)
         columns = [name for name in snapshot_schema.names if name != "snapshot_date"]
         found = comparison.changes(files, columns, scratch)
@@ -94,15 +94,18 @@ def _files(
     comparison: Comparison,
     scratch: Path,
     erased: ErasureList,
-) -> list[Path]:
-    """Write the day's snapshot and the list before it, if there was one, to files; return these."""
-    current, *previous = (
-        _fetch(request.source, receipt, scratch / f"{receipt.snapshot_date}.parquet")
-        for receipt in (pair.current, pair.previous)
-        if receipt
-    )
-    if previous or not pair.earlier:
-        return [current, *previous]
+) -> tuple[Pair, list[Path]]:
+    """Write the day's snapshot and the list before it, if there was one, to files.
+
+    :return: the files, and the pair, without a snapshot before if that was replaced or removed
+    """
+    current, previous = scratch / "current.parquet", scratch / "previous.parquet"
+    _fetch(request.source, pair.current, current)
+    if pair.previous and _is_fetched(request.source, pair.previous, previous):
+        return pair, [current, previous]
+    pair = pair._replace(previous=None)
+    if not pair.earlier:
+        return pair, [current]
     log.info(
         "Applying the changes of %d days, because the snapshot of %s was replaced or removed",
         len(pair.earlier),
@@ -110,25 +113,31 @@ def _files(
     )
     if erased.hashes:
         current = redacted(current, erased)
-    return [current, replay(commit, pair.earlier, comparison, scratch, erased)]
+    return pair, [current, replay(commit, pair.earlier, comparison, scratch, erased)]
 
 
-def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> Path:
-    """Copy a snapshot, and verify that it is the one that its receipt declares."""
-    name = partition_file(receipt.day)
-    if source.fetch(name, file) is None:
+def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> None:
+    """Copy the day's snapshot, and verify that it is the one that its receipt declares."""
+    if _is_fetched(source, receipt, file):
+        return
+    uri = source.uri(partition_file(receipt.day))
+    if not file.exists():
         raise BadData(
-            f"{source.uri(name)} is missing, and its receipt exists: restore the file, or delete "
-            "the receipt, so that the day counts as not landed",
+            f"{uri} is missing, and its receipt exists: restore the file, or delete the receipt, "
+            "so that the day counts as not landed",
             day=receipt.day,
         )
-    if not receipt.declaration.is_of(file):
-        raise BadData(
-            f"{source.uri(name)} does not match its receipt: restore the file or the receipt; on "
-            "its own day, land it again",
-            day=receipt.day,
-        )
-    return file
+    raise BadData(
+        f"{uri} does not match its receipt: restore the file or the receipt; on its own day, land "
+        "it again",
+        day=receipt.day,
+    )
+
+
+def _is_fetched(source: Destination, receipt: SnapshotReceipt, file: Path) -> bool:
+    """Copy a snapshot; return whether it is the one that its receipt declares."""
+    version = source.fetch(partition_file(receipt.day), file)
+    return version is not None and receipt.declaration.is_of(file)
 
 
 def _common_schema(files: list[Path], pair: Pair) -> pa.Schema:

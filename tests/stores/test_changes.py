@@ -158,7 +158,7 @@ class TestS3:
 
     def test_damaged(self, two_days):
         """A damaged file is not compared."""
-        name = f"unsubscribes/dt={yesterday()}/part-00000.parquet"
+        name = f"unsubscribes/dt={today()}/part-00000.parquet"
         begin(self.source, self.destination)
         two_days[name] = bytes(len(two_days[name]))
 

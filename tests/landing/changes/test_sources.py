@@ -8,6 +8,7 @@ from mailpartner_provider.compat import AirflowFailException, AirflowSkipExcepti
 from mailpartner_provider.errors import BadData
 from tests.support.changes import ANNE, BJORN, CARLA, begin, changes, compare
 from tests.support.days import days_ago, today, yesterday
+from tests.support.feeds import listed, told
 from tests.support.snapshots import put_snapshot
 
 
@@ -86,35 +87,49 @@ class TestWhichSnapshots:
 
         assert f"it is the receipt of {days_ago(40)}" in log()
 
-    @pytest.mark.parametrize("days", [1, 0])
-    def test_other_file(self, lake, feed, days):
+    def test_other_file(self, lake, feed):
         """A file that is not the one that its receipt names is not compared."""
-        day = days_ago(days)
         put_snapshot(lake, yesterday(), [ANNE])
         put_snapshot(lake, today(), [BJORN])
         begin(lake, feed)
-        receipt = lake.receipt_path(day).read_text()
-        put_snapshot(lake, day, [CARLA])
-        lake.receipt_path(day).write_text(receipt)
+        receipt = lake.receipt_path(today()).read_text()
+        put_snapshot(lake, today(), [CARLA])
+        lake.receipt_path(today()).write_text(receipt)
 
-        with pytest.raises(BadData, match=f"dt={day}/.* does not match its receipt"):
+        with pytest.raises(BadData, match=f"dt={today()}/.* does not match its receipt"):
             compare(lake, feed)
 
         assert not feed.holds(today())
 
-    @pytest.mark.parametrize("days", [1, 0])
-    def test_no_file(self, lake, feed, days):
+    def test_no_file(self, lake, feed):
         """A file that is gone is not taken for an empty one."""
-        day = days_ago(days)
         put_snapshot(lake, yesterday(), [ANNE])
         put_snapshot(lake, today(), [BJORN])
         begin(lake, feed)
-        lake.partition(day).unlink()
+        lake.partition(today()).unlink()
 
-        with pytest.raises(BadData, match=f"dt={day}/.* is missing, and its receipt exists"):
+        with pytest.raises(BadData, match=f"dt={today()}/.* is missing, and its receipt exists"):
             compare(lake, feed)
 
         assert not feed.holds(today())
+
+    @pytest.mark.parametrize("is_gone", [True, False])
+    def test_file_before(self, lake, feed, is_gone):
+        """Where the snapshot before is gone, or is not the one that its receipt names, as after a
+        killed landing, the day is compared with the changes landed so far."""
+        put_snapshot(lake, yesterday(), [ANNE])
+        put_snapshot(lake, today(), [BJORN])
+        begin(lake, feed)
+        if is_gone:
+            lake.partition(yesterday()).unlink()
+        else:
+            receipt = lake.receipt_path(yesterday()).read_text()
+            put_snapshot(lake, yesterday(), [CARLA])
+            lake.receipt_path(yesterday()).write_text(receipt)
+
+        compare(lake, feed)
+
+        assert listed(lake, today()) == told(feed)
 
     @pytest.mark.parametrize("days", [1, 0])
     def test_other_count(self, lake, feed, days):

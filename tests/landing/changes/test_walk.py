@@ -35,7 +35,6 @@ class Walk(RuleBasedStateMachine):
         self.lake = Lake(Path(self._folder.name) / "unsubscribes")
         self.feed = Lake(Path(self._folder.name) / "changes")
         self.day = days_ago(40)
-        self.unfinished: dict[int, str] | None = None
 
     @initialize(people=PEOPLE)
     def begin(self, people):
@@ -43,8 +42,6 @@ class Walk(RuleBasedStateMachine):
 
     @rule(people=PEOPLE, keep_days=KEEP_DAYS)
     def land_next_day(self, people, keep_days):
-        if self.unfinished is not None:  # a killed landing is tried again on its own day
-            self.land(self.unfinished, None, None)
         self.day += timedelta(days=1)
         self.land(people, keep_days, None)
 
@@ -55,7 +52,6 @@ class Walk(RuleBasedStateMachine):
 
     @rule(people=PEOPLE, keep_days=KEEP_DAYS, steps=STEPS)
     def land(self, people, keep_days, steps):
-        self.unfinished = None if steps is None else people
         self._act(self.lake, steps, lambda folder: land_list(folder, self.day, people, keep_days))
 
     @rule(ago=st.sampled_from([0, 0, 0, 1, 2]), steps=STEPS)
