@@ -71,7 +71,7 @@ def rows_of(lake: Path, account: str, days: Iterable[date] | None = None) -> lis
         receipts = [json.loads(file.read_text()) for file in lake.glob("_receipts/*.json")]
         days = [date.fromisoformat(receipt["snapshot_date"]) for receipt in receipts]
     files = [lake / f"dt={day}" / "part-00000.parquet" for day in days]
-    tables = [pq.ParquetFile(file).read() for file in files]
+    tables = [pq.read_table(file, partitioning=None) for file in files]
     return [(account, *row.values()) for table in tables for row in table.to_pylist()]
 
 
