@@ -89,4 +89,7 @@ class Walk(RuleBasedStateMachine):
 
 
 TestWalk = Walk.TestCase
-TestWalk.settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=15)
+#: A walk takes a second.
+TestWalk.settings = settings(
+    max_examples=min(settings().max_examples // 2, 150), stateful_step_count=15
+)
