@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -122,12 +123,12 @@ class UnsubscribeToSqlOperator(BaseOperator):
 
     def _report(self, report: LoadReport) -> None:
         self.log.info(
-            "Loaded %d rows of %d days of %s into %s (%s); %d days were loaded before, %d removed",
-            report.rows,
-            report.days,
+            "Loaded %s of %s of %s into %s (%s); loaded before: %s; removed: %s",
+            counted(report.rows, "row"),
+            counted(report.days, "day"),
             report.account,
             report.table,
             report.dataset,
-            report.unchanged_days,
-            report.removed_days,
+            counted(report.unchanged_days, "day"),
+            counted(report.removed_days, "day"),
         )
