@@ -43,7 +43,7 @@ class Store:
     @property
     def front(self) -> Front:
         """What decides what becomes of requests."""
-        assert self._front
+        assert self._front is not None  # an empty bucket counts as false
         return self._front
 
     def another(self) -> Store:
