@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from mailpartner_provider import __version__
 from mailpartner_provider.api.additions import INVALID
 from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData
@@ -19,7 +17,7 @@ from mailpartner_provider.lake.receipts import TaskRun
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.pushes.journal import Batch, read_outcomes
 from mailpartner_provider.pushes.listed import Listed
-from mailpartner_provider.pushes.receipt import RECEIPT
+from mailpartner_provider.pushes.receipt import RECEIPT, CallsReceipt
 
 CONFIRMED = "confirmed.json"
 
@@ -27,7 +25,7 @@ _BATCH = re.compile(rf"dt=[0-9-]{{10}}\.([0-9a-f]{{16}})\.({re.escape(RECEIPT)}|
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmationReceipt:
+class ConfirmationReceipt(CallsReceipt):
     """The result of looking up batches in the newest live snapshot.
 
     ``people`` = ``confirmed`` + ``missing``, in ``batches`` batches. ``waiting`` counts the batches
@@ -35,7 +33,6 @@ class ConfirmationReceipt:
     """
 
     dataset: str = "mailpartner.push_confirmations"
-    provider_version: str = __version__
     batches: int
     waiting: int
     people: int
@@ -43,15 +40,6 @@ class ConfirmationReceipt:
     missing: int
     snapshot_uri: str
     snapshot_date: str
-    conn_id: str | None
-    dag_id: str | None
-    task_id: str | None
-    run_id: str | None
-    map_index: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a flat dict of strings, numbers and nulls."""
-        return asdict(self)
 
 
 def confirm_pushes(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from mailpartner_provider import __version__
 from mailpartner_provider.errors import BadData, WrongArgument
 from mailpartner_provider.lake.receipts import TaskRun
+from mailpartner_provider.pushes.receipt import CallsReceipt
 
 _ID = re.compile(rb"[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeletionReceipt:
+class DeletionReceipt(CallsReceipt):
     """How many records were deleted.
 
     ``given`` = ``deleted`` + ``not_found``, except in a dry run. ``not_found`` includes records
@@ -23,20 +22,10 @@ class DeletionReceipt:
     """
 
     dataset: str = "mailpartner.deletions"
-    provider_version: str = __version__
     dry_run: bool
     given: int
     deleted: int
     not_found: int
-    conn_id: str | None
-    dag_id: str | None
-    task_id: str | None
-    run_id: str | None
-    map_index: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a flat dict of strings, numbers, booleans and nulls."""
-        return asdict(self)
 
 
 def read_ids(data: bytes, uri: str) -> list[int]:

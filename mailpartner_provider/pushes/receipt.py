@@ -13,7 +13,24 @@ RECEIPT = "json"  # how the name of its file ends
 
 
 @dataclass(frozen=True, kw_only=True)
-class PushReceipt:
+class CallsReceipt:
+    """The members that the receipts of pushes, confirmations and deletions have."""
+
+    dataset: str
+    provider_version: str = __version__
+    conn_id: str | None
+    dag_id: str | None
+    task_id: str | None
+    run_id: str | None
+    map_index: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a flat dict of strings, numbers, booleans and nulls."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushReceipt(CallsReceipt):
     """The counts of a batch, over all of its tries.
 
     ``distinct`` = ``already_listed`` + ``to_push``; after a push, ``to_push`` = ``added`` +
@@ -25,7 +42,6 @@ class PushReceipt:
 
     receipt_version: int = RECEIPT_VERSION
     dataset: str = "mailpartner.pushes"
-    provider_version: str = __version__
     batch: str
     push_date: str
     uri: str
@@ -44,15 +60,6 @@ class PushReceipt:
     ended_at: str | None
     snapshot_uri: str
     snapshot_date: str
-    conn_id: str | None
-    dag_id: str | None
-    task_id: str | None
-    run_id: str | None
-    map_index: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a flat dict of strings, numbers, booleans and nulls."""
-        return asdict(self)
 
     def to_json(self) -> str:
         """Return the text of the receipt's file."""
