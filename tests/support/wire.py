@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterable
@@ -59,14 +60,25 @@ class _Handler(BaseRequestHandler):
             talk: Any = self.request
             if wire.tls:
                 talk = wire.tls.wrap_socket(talk, server_side=True)
-            head = b""
-            while b"\r\n\r\n" not in head and (received := talk.recv(65_536)):
-                head += received
-            wire.asked.append(head)
+            wire.asked.append(_request(talk))
             for piece in wire.answer():
                 talk.sendall(piece)
             talk.close()
         wire.left.set()
+
+
+def _request(talk: Any) -> bytes:
+    """Read a request to its end: what is unread when a socket closes resets the connection, and
+    the answer is lost."""
+    request = b""
+    while b"\r\n\r\n" not in request and (received := talk.recv(65_536)):
+        request += received
+    head = request.partition(b"\r\n\r\n")[0]
+    declared = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    whole = len(head) + 4 + int(declared[1]) if declared else 0
+    while len(request) < whole and (received := talk.recv(65_536)):
+        request += received
+    return request
 
 
 def http(body: bytes = b"", status: str = "200 OK", **headers: str) -> Callable[[], list[bytes]]:
