@@ -25,7 +25,7 @@ settings.register_profile(
     "dev",
     deadline=None,
     derandomize=True,
-    max_examples=50,
+    max_examples=25,
     suppress_health_check=[HealthCheck.too_slow],  # which measures the machine
 )
 settings.register_profile("nightly", settings.get_profile("dev"), max_examples=1000)
