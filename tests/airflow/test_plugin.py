@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from urllib.parse import parse_qsl, quote, urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -80,7 +81,7 @@ def held_up(bucket):
         return request.answer()
 
     bucket.fault = hold
-    yield "s3://aws_default@lake/slow"
+    yield f"s3://aws_default@lake/slow/{uuid4()}"  # or a read of another test would be joined
     over.set()
 
 
@@ -374,8 +375,8 @@ class TestSilentStore:
                     for _ in range(60)
                 ]
                 while not bucket.asked or current_default_thread_limiter().borrowed_tokens:
+                    assert not all(page.done() for page in pages)
                     await asyncio.sleep(0.02)
-                assert not all(page.done() for page in pages)
                 return await asyncio.gather(*pages)
 
         pages = asyncio.run(look())
