@@ -22,7 +22,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots constraints clean
+.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots screenshots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -83,6 +83,10 @@ INSTALL_STORES = $(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint
 test-ui: $(VENV)/ready  ## test Airflow's pages in a browser, and save screenshots in .ui; needs Chromium
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group ui
 	$(RUN) -m pytest tests/campaigns/ui
+
+screenshots: test-ui  ## replace the screenshots of the documentation by those of these tests
+	cp .ui/connection.png docs/images/connection.png
+	cp .ui/page-light.png docs/images/page.png
 
 test-distributed: $(VENV)/ready  ## land with Celery workers, one of which is killed; needs Redis and PostgreSQL
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
