@@ -22,7 +22,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots constraints clean
+.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-scheduler test-distributed crash secrecy fuzz soak check format wheel bench docs plots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -83,6 +83,10 @@ INSTALL_STORES = $(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint
 test-ui: $(VENV)/ready  ## test Airflow's pages in a browser, and save screenshots in .ui; needs Chromium
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group ui
 	$(RUN) -m pytest tests/campaigns/ui
+
+test-scheduler: $(VENV)/ready  ## land by the scheduler of AIRFLOW's version; needs PostgreSQL
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group scheduler
+	$(RUN) -m pytest tests/campaigns/lines
 
 test-distributed: $(VENV)/ready  ## land with Celery workers, one of which is killed; needs Redis and PostgreSQL
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
@@ -169,7 +173,7 @@ constraints/airflow-3.0.txt: COMPILE += --exclude-newer 2025-09-01 \
 constraints/airflow-3.2.txt constraints/airflow-3.0.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --extra azure --extra gcs --extra changes --group test --group check --group wheel --group form \
-	  --constraint /dev/stdin --output-file $@
+	  --group scheduler --constraint /dev/stdin --output-file $@
 
 # What Amazon MWAA pins, for the packages that are used here: MWAA is a folder with its constraints,
 # images/airflow/ in the repository aws/amazon-mwaa-docker-images. The other packages are the newest.

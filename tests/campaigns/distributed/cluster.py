@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from tests.campaigns.distributed.servers import (
+from tests.support.servers import (
     Server,
     free_port,
     postgresql,
