@@ -30,15 +30,15 @@ def lake_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def airflow(accounts, lake_folder, tmp_path_factory):
-    """An Airflow of this line, which runs."""
-    settings = {"AIRFLOW_VAR_MAILPARTNER_LAKE": str(lake_folder)}
-    for name, api in accounts.items():
-        connection = {
-            **json.loads(api.connection),
-            "extra": {"read_timeout": PATIENCE_SECONDS},
-        }
-        if name == "refused":
-            connection["password"] += "-of-yesterday"
-        settings[f"AIRFLOW_CONN_MAILPARTNER_{name.upper()}"] = json.dumps(connection)
-    with line(tmp_path_factory.mktemp("airflow"), **settings) as made:
+    """An Airflow of this line, which runs, with the connections in its database."""
+    connections = {
+        f"mailpartner_{name}": json.loads(each.connection) for name, each in accounts.items()
+    }
+    for connection in connections.values():
+        connection["extra"] = {"read_timeout": PATIENCE_SECONDS}
+    connections["mailpartner_refused"]["password"] += "-of-yesterday"
+    folder = tmp_path_factory.mktemp("airflow")
+    (folder / "connections.json").write_text(json.dumps(connections))
+    with line(folder, AIRFLOW_VAR_MAILPARTNER_LAKE=str(lake_folder)) as made:
+        made.command("connections", "import", "connections.json")
         yield made

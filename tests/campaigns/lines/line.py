@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from airflow import __version__
 
+from mailpartner_provider.compat import airflow_version
 from tests.support.project import PROJECT
 from tests.support.servers import free_port, postgresql, run, running, wait_until
 
 CHANGES = "mailpartner_changes_by_asset"
 
 _AIRFLOW = Path(sys.executable).parent / "airflow"
-_IS_AIRFLOW_2 = __version__.startswith("2.")
+_IS_AIRFLOW_2 = airflow_version() < (3,)
 _DAG_FILES = (
     Path(__file__).parent / "dags" / "lines.py",
     PROJECT / "dags_examples" / f"{CHANGES}.py",

@@ -18,7 +18,6 @@ from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToP
 
 LAKE = "{{ var.value.mailpartner_lake }}"
 ARGUMENTS = {
-    "schedule": None,
     "start_date": datetime(2020, 1, 1, tzinfo=timezone.utc),
     "default_args": {"retries": 2, "retry_delay": timedelta(seconds=1)},
 }
@@ -30,7 +29,7 @@ LANDINGS = {
 }
 
 for name, (folder, asset) in LANDINGS.items():
-    with DAG(name, **ARGUMENTS):
+    with DAG(name, schedule=None, **ARGUMENTS):
         UnsubscribeToParquetOperator(
             task_id="land",
             destination=f"{LAKE}/{folder}",
@@ -38,7 +37,7 @@ for name, (folder, asset) in LANDINGS.items():
             outlets=[Asset(asset)],
         )
 
-with DAG("mapped", **ARGUMENTS):
+with DAG("mapped", schedule=None, **ARGUMENTS):
 
     @task
     def connections() -> list[str]:
