@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy
 
@@ -25,15 +25,6 @@ _DAG_FILES = (
     Path(__file__).parent / "dags" / "lines.py",
     PROJECT / "dags_examples" / f"{CHANGES}.py",
 )
-
-
-class Task(NamedTuple):
-    """What Airflow's metadata database says of a task."""
-
-    task_id: str
-    map_index: int
-    state: str | None
-    tries: int
 
 
 class Line:
@@ -59,11 +50,10 @@ class Line:
         ((state,),) = self._select(query)
         return state
 
-    def tasks(self, dag_id: str, task_id: str = "land") -> list[Task]:
-        """Look up a task of a DAG, or the tasks that it was mapped to."""
-        columns = "task_id, map_index, state, try_number"
-        which = f"dag_id = '{dag_id}' AND task_id = '{task_id}' ORDER BY map_index"
-        return [Task(*row) for row in self._select(f"{columns} FROM task_instance WHERE {which}")]
+    def landings(self, dag_id: str) -> list[tuple[str, int]]:
+        """Look up the landings of a DAG: the state and the number of tries of each."""
+        which = f"dag_id = '{dag_id}' AND task_id = 'land'"
+        return self._select(f"state, try_number FROM task_instance WHERE {which}")
 
     def events(self, dag_id: str) -> list[dict[str, Any]]:
         """Read what the events of a DAG's assets carry, in the order of mapped tasks."""
