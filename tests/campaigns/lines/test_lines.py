@@ -108,7 +108,7 @@ def test_mapped(airflow, lake_folder):
 
 
 def test_logs(airflow, accounts):
-    """No process of this Airflow has logged a key or an address."""
+    """No process of this Airflow has logged a key or an address in the runs above."""
     log = airflow.log()
 
     assert "Landing the snapshot of" in log
