@@ -22,7 +22,7 @@ RUN := $(VENV)/bin/python
 
 unexport PYTHONDONTWRITEBYTECODE  # Airflow starts twice as fast with bytecode
 
-.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-distributed crash secrecy fuzz soak check format wheel bench docs plots screenshots constraints clean
+.PHONY: help demo test versions-table test-versions test-quick $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%) test-engines test-stores test-ui test-scheduler test-distributed crash secrecy fuzz soak check format wheel bench docs plots screenshots constraints clean
 
 help:  ## show these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -87,6 +87,10 @@ test-ui: $(VENV)/ready  ## test Airflow's pages in a browser, and save screensho
 screenshots: test-ui  ## replace the screenshots of the documentation by those of these tests
 	cp .ui/connection.png docs/images/connection.png
 	cp .ui/page-light.png docs/images/page.png
+
+test-scheduler: $(VENV)/ready  ## land by the scheduler of AIRFLOW's version; needs PostgreSQL
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group scheduler
+	$(RUN) -m pytest tests/campaigns/lines
 
 test-distributed: $(VENV)/ready  ## land with Celery workers, one of which is killed; needs Redis and PostgreSQL
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group distributed
@@ -173,7 +177,7 @@ constraints/airflow-3.0.txt: COMPILE += --exclude-newer 2025-09-01 \
 constraints/airflow-3.2.txt constraints/airflow-3.0.txt:
 	echo 'apache-airflow==$(AIRFLOW_VERSION)' | $(COMPILE) \
 	  --extra s3 --extra azure --extra gcs --extra changes --group test --group check --group wheel --group form \
-	  --constraint /dev/stdin --output-file $@
+	  --group scheduler --constraint /dev/stdin --output-file $@
 
 # What Amazon MWAA pins, for the packages that are used here: MWAA is a folder with its constraints,
 # images/airflow/ in the repository aws/amazon-mwaa-docker-images. The other packages are the newest.

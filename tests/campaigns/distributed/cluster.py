@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import requests
 
-from tests.campaigns.distributed.servers import (
+from tests.support.days import PARIS
+from tests.support.servers import (
     Server,
     free_port,
     postgresql,
@@ -22,7 +23,6 @@ from tests.campaigns.distributed.servers import (
     running,
     wait_until,
 )
-from tests.support.days import PARIS
 
 SLOTS_A_WORKER = 2
 POOL_SLOTS = 3  # fewer than two workers have

@@ -14,8 +14,8 @@ import pytest
 from mailpartner_provider.hooks.connection import key_forms
 from tests.campaigns.distributed.accounts import ACCOUNTS, Account, Accounts
 from tests.campaigns.distributed.cluster import POOL_SLOTS, Cluster, Run
-from tests.campaigns.distributed.servers import wait_until
 from tests.support.bucket import Bucket
+from tests.support.servers import wait_until
 
 ONE_EACH = {account.name: 1 for account in ACCOUNTS}
 SECONDS_FOR_ANOTHER_ONE = 5

@@ -87,7 +87,7 @@ def run(*command: str | Path, folder: Path, **arguments: Any) -> None:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """Run a PostgreSQL with an empty database; give its URL."""
+    """Run a PostgreSQL with an empty database; return its URL."""
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, default=None)
     if programs is None:
         pytest.fail(f"PostgreSQL is missing: {_INSTALL}")
@@ -107,7 +107,7 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """Run a Redis that keeps nothing; give its URL."""
+    """Run a Redis that keeps nothing; return its URL."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.fail(f"Redis is missing: {_INSTALL}")
