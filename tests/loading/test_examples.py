@@ -12,9 +12,11 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.operators.unsubscribe_to_sql import UnsubscribeToSqlOperator
 from tests.support.api import THREE
-from tests.support.changes import ANNE, BJORN, CARLA, DORA
+from tests.support.changes import ANNE, BJORN, CARLA, DORA, comparing
 from tests.support.dags import Step, dag_of
 from tests.support.days import days_ago, midnight, noon, today, yesterday
+from tests.support.dbt import PROGRAM, output_of
+from tests.support.intervals import key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.project import EXAMPLES
@@ -79,6 +81,24 @@ class TestExamples:
 
         assert {"load": "success"} == run.states
         assert sorted(row["email"] for row in THREE) == emails(server)
+
+    @pytest.mark.engine
+    def test_dbt(self, api, folder_lake, duckdb_file, new_dbt, monkeypatch):
+        """What lands in a folder is loaded, and dbt builds its models from it."""
+        self.connect(monkeypatch, duckdb_file, "DUCKDB_DEFAULT")
+        dbt = new_dbt(output_of(duckdb_file.connection))
+        (dbt.folder / ".venv").symlink_to(PROGRAM.parents[1])
+        monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DBT", str(dbt.folder))
+        land(folder_lake)
+        comparing(folder_lake, folder_lake.folder.parent / "unsubscribe_changes").execute({})
+        example = load(EXAMPLES / "mailpartner_dbt.py")
+
+        _, run = run_by_scheduler(event("mailpartner-unsubscribe-changes"), example)
+
+        assert {"success"} == set(run.states.values())
+        assert sorted((key_of(row["email"]),) for row in THREE) == sorted(
+            duckdb_file.query("SELECT email_key FROM current_suppressions")
+        )
 
 
 def test_by_hand(api, lake, duckdb_file):

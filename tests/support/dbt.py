@@ -49,8 +49,8 @@ class Dbt:
         return file.read_text()
 
 
-def make_project(folder: Path) -> None:
-    """Make a user's project that installs the package from a git repository."""
+def make_project(folder: Path) -> Path:
+    """Make a user's project that installs the package from a git repository; return its folder."""
     repository = folder / "repository"
     made = shutil.ignore_patterns("target", "logs", "dbt_packages")
     shutil.copytree(PROJECT / "dbt", repository / "dbt", ignore=made)
@@ -64,6 +64,7 @@ def make_project(folder: Path) -> None:
     git = {"git": repository.as_uri(), "subdirectory": "dbt", "revision": "main"}
     (project / "packages.yml").write_text(json.dumps({"packages": [git]}))
     run_dbt(project, "deps")
+    return project
 
 
 def output_of(connection: dict[str, Any]) -> dict[str, Any]:
