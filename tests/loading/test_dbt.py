@@ -15,8 +15,9 @@ from mailpartner_provider.warehouse.dialects import DIALECTS
 from tests.support.api import connect
 from tests.support.changes import ANNE, BJORN, CARLA, comparing
 from tests.support.days import days_ago
-from tests.support.dbt import output_of
-from tests.support.intervals import intervals
+from tests.support.dbt import PAGE, output_of
+from tests.support.docs import block
+from tests.support.intervals import intervals, key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.look_up import LETTERS
@@ -103,7 +104,7 @@ def test_models(dbt, server, tmp_path):
     statuses = dbt.run("build", mailpartner_snapshots=SNAPSHOTS)
 
     assert {"success", "pass"} == set(statuses.values())
-    assert 11 == len(statuses)
+    assert 5 + 6 == len(statuses)
     assert in_order(
         row for name, days in histories.items() for row in intervals(name, days)
     ) == in_order(server.query("SELECT * FROM suppression_intervals"))
@@ -139,15 +140,30 @@ def test_email_key(api, lake, dbt, server):
     landed = [row["email_sha256"] for row in lake.rows()]
     texts = [*ADDRESSES, *LETTERS]
     server.ingest("texts", pa.table({"number": range(len(texts)), "address": texts}))
-    (dbt.folder / "models").mkdir()
-    (dbt.folder / "models" / "keys.sql").write_text(
-        "select number, {{ mailpartner.email_key('address') }} as email_key from texts"
+    dbt.add_model(
+        "keys", "select number, {{ mailpartner.email_key('address') }} as email_key from texts"
     )
 
     assert {"keys": "success"} == dbt.run("run", "--select", "keys")
 
     expected = [hashlib.sha256(normal_form(text).encode()).hexdigest() for text in LETTERS]
     assert [*enumerate([*landed, *expected])] == sorted(server.query("SELECT * FROM keys"))
+
+
+def test_contacts(lake, duckdb_file, new_dbt):
+    """The documented model has nobody who is on the list, however the address is written."""
+    erased = f"sha256:{key_of(CARLA[1])}"
+    put_snapshot(lake.folder, days_ago(0), [ANNE, BJORN, (3, erased, None, None)])
+    load(lake, account="hats")
+    listed = ["ANNE@Example.com ", "BJÖRN@example.com", "\tcarla@example.com"]
+    duckdb_file.ingest("contacts", pa.table({"email": [*listed, "dora@example.com"]}))
+    dbt = new_dbt(output_of(duckdb_file.connection))
+    model = block(PAGE, "sql", "ref('contacts')").replace("{{ ref('contacts') }}", "contacts")
+    dbt.add_model("to_mail", model)
+
+    dbt.run("run", "--select", "+to_mail")
+
+    assert [("dora@example.com",)] == duckdb_file.query("SELECT * FROM to_mail")
 
 
 @pytest.mark.parametrize("email_mode", ["sha256", "hmac", "drop"])

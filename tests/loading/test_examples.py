@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from typing import Any
 
@@ -15,7 +16,8 @@ from tests.support.api import THREE
 from tests.support.changes import ANNE, BJORN, CARLA, DORA, comparing
 from tests.support.dags import Step, dag_of
 from tests.support.days import days_ago, midnight, noon, today, yesterday
-from tests.support.dbt import PROGRAM, output_of
+from tests.support.dbt import PAGE, PROGRAM
+from tests.support.docs import block
 from tests.support.intervals import key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
@@ -83,12 +85,15 @@ class TestExamples:
         assert sorted(row["email"] for row in THREE) == emails(server)
 
     @pytest.mark.engine
-    def test_dbt(self, api, folder_lake, duckdb_file, new_dbt, monkeypatch):
-        """What lands in a folder is loaded, and dbt builds its models from it."""
+    def test_dbt(self, api, folder_lake, duckdb_file, dbt_project, tmp_path, monkeypatch):
+        """What lands in a folder is loaded, and dbt, set up as documented, builds its models."""
         self.connect(monkeypatch, duckdb_file, "DUCKDB_DEFAULT")
-        dbt = new_dbt(output_of(duckdb_file.connection))
-        (dbt.folder / ".venv").symlink_to(PROGRAM.parents[1])
-        monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DBT", str(dbt.folder))
+        project = shutil.copytree(dbt_project, tmp_path / "project")
+        profiles = block(PAGE, "yaml", "outputs:")
+        profiles = profiles.replace("/var/lib/lake/unsubscribes.duckdb", str(duckdb_file.file))
+        (project / "profiles.yml").write_text(profiles)
+        (project / ".venv").symlink_to(PROGRAM.parents[1])
+        monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DBT", str(project))
         land(folder_lake)
         comparing(folder_lake, folder_lake.folder.parent / "unsubscribe_changes").execute({})
         example = load(EXAMPLES / "mailpartner_dbt.py")

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.support.docs import block
 from tests.support.project import PROJECT
 
 PROGRAM = PROJECT / ".venv-dbt" / "bin" / "dbt"
+PAGE = "docs/guides/dbt.md"
 
 _NAME = "shop"
 _GIT = ["git", "-c", "user.name=made-up", "-c", "user.email=made-up@example.com"]
@@ -30,6 +33,12 @@ class Dbt:
         self.folder = folder
         profile = {_NAME: {"target": "test", "outputs": {"test": {"threads": 2, **output}}}}
         (folder / "profiles.yml").write_text(json.dumps(profile))
+
+    def add_model(self, name: str, text: str) -> None:
+        """Add a model to the project."""
+        folder = self.folder / "models"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.sql").write_text(text)
 
     def run(self, *command: str, **variables: Any) -> dict[str, str]:
         """Run a command; return the status of each model and test by name."""
@@ -50,19 +59,17 @@ class Dbt:
 
 
 def make_project(folder: Path) -> Path:
-    """Make a user's project that installs the package from a git repository; return its folder."""
-    repository = folder / "repository"
-    made = shutil.ignore_patterns("target", "logs", "dbt_packages")
-    shutil.copytree(PROJECT / "dbt", repository / "dbt", ignore=made)
-    for command in (["init", "--quiet", "--initial-branch=main"], ["add", "."]):
-        subprocess.run([*_GIT, *command], cwd=repository, check=True)
-    subprocess.run([*_GIT, "commit", "--quiet", "--message=dbt"], cwd=repository, check=True)
-    project = folder / _NAME
+    """Make the documented project, which installs the package from git; return its folder."""
+    repository, project = folder / "repository", folder / _NAME
+    built = shutil.ignore_patterns("dbt_packages", "logs", "target")
+    shutil.copytree(PROJECT / "dbt", repository / "dbt", ignore=built)
+    for command in ("init --quiet --initial-branch=main", "add .", "commit --quiet --message=dbt"):
+        subprocess.run([*_GIT, *command.split()], cwd=repository, check=True)
     project.mkdir()
-    settings = {"name": _NAME, "profile": _NAME, "config-version": 2}
-    (project / "dbt_project.yml").write_text(json.dumps(settings))
-    git = {"git": repository.as_uri(), "subdirectory": "dbt", "revision": "main"}
-    (project / "packages.yml").write_text(json.dumps({"packages": [git]}))
+    (project / "dbt_project.yml").write_text(block(PAGE, "yaml", f"name: {_NAME}"))
+    packages = yaml.safe_load(block(PAGE, "yaml", "packages:"))
+    packages["packages"][0]["git"] = repository.as_uri()
+    (project / "packages.yml").write_text(yaml.safe_dump(packages))
     run_dbt(project, "deps")
     return project
 
