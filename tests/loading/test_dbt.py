@@ -158,7 +158,7 @@ def test_contacts(lake, duckdb_file, new_dbt):
     listed = ["ANNE@Example.com ", "BJÖRN@example.com", "\tcarla@example.com"]
     duckdb_file.ingest("contacts", pa.table({"email": [*listed, "dora@example.com"]}))
     dbt = new_dbt(output_of(duckdb_file.connection))
-    model = block(PAGE, "sql", "ref('contacts')").replace("{{ ref('contacts') }}", "contacts")
+    model = block(PAGE, "jinja", "ref('contacts')").replace("{{ ref('contacts') }}", "contacts")
     dbt.add_model("to_mail", model)
 
     dbt.run("run", "--select", "+to_mail")
