@@ -84,12 +84,12 @@ def some_history(draw):
     return {
         days_ago(ago): [
             (
-                draw.randint(1, 3),
+                draw.randint(1, 2),
                 draw.choice(people),
                 draw.choice([None, EARLY, LATE]),
                 draw.choice([None, "{}"]),
             )
-            for _ in range(draw.randrange(5))
+            for _ in range(draw.randrange(7))
         ]
         for ago in (6, 5, 4, 2, 1)
     }
