@@ -60,12 +60,18 @@ $(PYTHONS:%=test-python-%):
 	if .ci/python $(@:test-python-%=%); then $(MAKE) test PYTHON=$(@:test-python-%=%) REPORT=.versions/$@.xml; \
 	  else echo 'Skipped: $@'; test -z "$$CI"; fi
 
-test-engines: $(VENV)/ready  ## read and load landed files with many engines; needs Java and PostgreSQL
+test-engines: $(VENV)/ready .venv-dbt/ready  ## read and load landed files with many engines; needs Java and PostgreSQL
 	@command -v java > /dev/null || { echo 'Needs Java: apt-get install default-jre-headless'; exit 1; }
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null \
 	  || { echo 'Needs PostgreSQL: apt-get install postgresql'; exit 1; }
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group engines
 	$(RUN) -m pytest -m engine
+
+# dbt and Airflow need different versions of the same packages.
+.venv-dbt/ready: pyproject.toml constraints/dbt.txt | $(VENV)/ready
+	$(VENV)/bin/uv venv --quiet --clear --python $(RUN) .venv-dbt
+	$(VENV)/bin/uv pip install --quiet --python .venv-dbt/bin/python --constraint constraints/dbt.txt --group dbt
+	touch $@
 
 test-stores: $(VENV)/ready .stores/ready  ## test emulators of Azure and Google Cloud Storage; needs Node.js
 	$(INSTALL_STORES)
@@ -153,7 +159,7 @@ plots: $(VENV)/ready  ## redraw the plots of docs/guides/analytics.md
 	@$(RUN) -m tests.project.docs
 
 constraints: .venv-uv/bin/uv  ## pin the newest compatible versions for each Airflow version, and the lowest
-	$(MAKE) $(VERSIONS:%=constraints/airflow-%.txt) --always-make
+	$(MAKE) $(VERSIONS:%=constraints/airflow-%.txt) constraints/dbt.txt --always-make
 
 COMPILE := .venv-uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
   --no-annotate --custom-compile-command 'make constraints' pyproject.toml
@@ -168,6 +174,9 @@ constraints/airflow-%.txt:
 	  --extra s3 --extra azure --extra gcs --group test --group check --group bench --group engines \
 	  --group fuzz --group ui --group distributed --group stores --group wheel --group docs \
 	  --constraint /dev/stdin --output-file $@
+
+constraints/dbt.txt:
+	$(COMPILE:pyproject.toml=) --group dbt --output-file $@
 
 # These lines do not run with the newest of what they need, so they get it as of that time. That has
 # what the tests need, but not what the campaigns do.

@@ -30,6 +30,7 @@ def test_all_of_them():
         "mailpartner_changes_by_asset",
         "mailpartner_daily_local",
         "mailpartner_daily_s3",
+        "mailpartner_dbt",
         "mailpartner_load_bigquery",
         "mailpartner_load_duckdb",
         "mailpartner_load_postgres",

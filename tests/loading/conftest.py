@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
+from tests.support.dbt import Dbt, make_project
 from tests.support.warehouses import CONN_ID, DuckDB, Snowflake
 
 
@@ -60,3 +62,19 @@ def warehouse(request):
 def server(request):
     """A database of each kind that is the real one."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def dbt_project(tmp_path_factory):
+    """A dbt project that installs the package."""
+    return make_project(tmp_path_factory.mktemp("dbt"))
+
+
+@pytest.fixture
+def new_dbt(dbt_project, tmp_path):
+    """Return a function that copies the project, for a database."""
+
+    def make(output):
+        return Dbt(shutil.copytree(dbt_project, tmp_path / "shop"), output)
+
+    return make

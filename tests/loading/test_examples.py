@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from typing import Any
 
@@ -12,9 +13,12 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.operators.unsubscribe_to_sql import UnsubscribeToSqlOperator
 from tests.support.api import THREE
-from tests.support.changes import ANNE, BJORN, CARLA, DORA
+from tests.support.changes import ANNE, BJORN, CARLA, DORA, comparing
 from tests.support.dags import Step, dag_of
 from tests.support.days import days_ago, midnight, noon, today, yesterday
+from tests.support.dbt import PAGE, PROGRAM
+from tests.support.docs import block
+from tests.support.intervals import key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.project import EXAMPLES
@@ -79,6 +83,27 @@ class TestExamples:
 
         assert {"load": "success"} == run.states
         assert sorted(row["email"] for row in THREE) == emails(server)
+
+    @pytest.mark.engine
+    def test_dbt(self, api, folder_lake, duckdb_file, dbt_project, tmp_path, monkeypatch):
+        """What lands in a folder is loaded, and dbt, set up as documented, builds its models."""
+        self.connect(monkeypatch, duckdb_file, "DUCKDB_DEFAULT")
+        project = shutil.copytree(dbt_project, tmp_path / "project")
+        profiles = block(PAGE, "yaml", "outputs:")
+        profiles = profiles.replace("/var/lib/lake/unsubscribes.duckdb", str(duckdb_file.file))
+        (project / "profiles.yml").write_text(profiles)
+        (project / ".venv").symlink_to(PROGRAM.parents[1])
+        monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DBT", str(project))
+        land(folder_lake)
+        comparing(folder_lake, folder_lake.folder.parent / "unsubscribe_changes").execute({})
+        example = load(EXAMPLES / "mailpartner_dbt.py")
+
+        _, run = run_by_scheduler(event("mailpartner-unsubscribe-changes"), example)
+
+        assert {"success"} == set(run.states.values())
+        assert sorted((key_of(row["email"]),) for row in THREE) == sorted(
+            duckdb_file.query("SELECT email_key FROM current_suppressions")
+        )
 
 
 def test_by_hand(api, lake, duckdb_file):

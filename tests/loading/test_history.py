@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import date, datetime, timezone
-from typing import Any
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.changes import comparing
 from tests.support.days import days_ago
+from tests.support.intervals import intervals, key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.snapshots import put_snapshot
@@ -29,39 +28,6 @@ RECORDS = st.lists(
     ),
     max_size=5,
 )
-
-
-def key_of(address: str) -> str:
-    """Return the key of an address as the lake's hashes are made, or its token once erased."""
-    if address.startswith("sha256:"):
-        return address.removeprefix("sha256:")
-    return hashlib.sha256(address.strip().lower().encode()).hexdigest()
-
-
-def intervals(days: dict[date, list[tuple]]) -> list[tuple]:
-    """Go through the snapshots, day by day; return who was on the list from when to when."""
-    ended: list[tuple] = []
-    open_: dict[tuple, list[Any]] = {}
-    before = None
-    for day, records in days.items():
-        listed: dict[tuple, list[Any]] = {}
-        for id_, address, created_at, _ in records:
-            listed.setdefault((key_of(address), id_), []).append(created_at)
-        for person in open_.keys() - listed.keys():
-            since, created = open_.pop(person)
-            ended.append(("hats", *person, least(created), since, day, before))
-        for person, created in listed.items():
-            open_.setdefault(person, [day, []])[1].extend(created)
-        before = day
-    still = [
-        ("hats", *person, least(created), since, None, None)
-        for person, (since, created) in open_.items()
-    ]
-    return in_order([*ended, *still])
-
-
-def least(instants: list[datetime | None]) -> datetime | None:
-    return min(filter(None, instants), default=None)
 
 
 def held(server, where="") -> list[tuple]:
@@ -90,7 +56,7 @@ def test_as_in_the_snapshots(request, tmp_path_factory, kind):
         server.query("DROP VIEW IF EXISTS history")
         load(feed, "changes", account="hats", table=table, history_view="history")
 
-        assert intervals(days) == held(server)
+        assert intervals("hats", days) == held(server)
 
     check()
 

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mailpartner_provider.operators.unsubscribe_to_sql import UnsubscribeToSqlOperator
@@ -36,6 +37,14 @@ class DuckDB:
 
         with duckdb.connect(str(self.file)) as connection:
             return connection.execute(text).fetchall()
+
+    def ingest(self, name: str, rows: pa.Table) -> None:
+        """Create a table with these rows."""
+        import duckdb
+
+        with duckdb.connect(str(self.file)) as connection:
+            connection.register("given", rows)
+            connection.execute(f"CREATE TABLE {name} AS FROM given")
 
 
 class Snowflake:

@@ -1,0 +1,1 @@
+{{ mailpartner.not_as_declared('changes', 'changes_receipts') }}
