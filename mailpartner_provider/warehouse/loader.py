@@ -91,7 +91,18 @@ class Loader(ABC):
         """Remove a day of the account from the table."""
 
     def finish(self) -> None:
-        """Do what is to be done once every day was loaded, or has failed."""
+        """Log the result, once every day was loaded or has failed."""
+        report = self.report
+        log.info(
+            "Loaded %s of %s of %s into %s (%s); loaded before: %s; removed: %s",
+            counted(report.rows, "row"),
+            counted(report.days, "day"),
+            report.account,
+            report.table,
+            report.dataset,
+            counted(report.unchanged_days, "day"),
+            counted(report.removed_days, "day"),
+        )
 
     def fetch(self, part: Part, scratch: Path) -> list[File]:
         """Copy the files of a day to scratch space, and verify their digests and columns."""

@@ -89,6 +89,7 @@ class _SqlLoader(Loader):
     def finish(self) -> None:
         if self.request.history_view:
             create_view(self.session, self.statements, self.request.history_view)
+        super().finish()
 
     def _check_newer(self, part: Part) -> None:
         newest_held = max(self.held, default=part.day)
