@@ -100,7 +100,7 @@ class _IcebergLoader(Loader):
         raise self._conflict(part.day)
 
     def remove(self, day: date) -> None:
-        members = {"dataset": self.request.dataset, "snapshot_date": day, "rows": 0}
+        members = {"snapshot_date": day, "rows": 0}
         for _ in range(_COMMITS):
             table = self._open()
             held = self._read(table, day)
