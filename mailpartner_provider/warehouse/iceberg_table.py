@@ -111,7 +111,7 @@ def read_held(table: Table, account: str, day: date | None = None) -> list[Held]
         if task.file.spec_id != spec.spec_id:
             raise WrongArgument(
                 f"table: {'.'.join(table.name())} has files that are partitioned otherwise: "
-                "rewrite them, or choose another table"
+                "choose another table, or delete those of this account"
             )
         of_day = _EPOCH + timedelta(days=task.file.partition[place])
         found.append(Held(of_day, task.file, is_whole=not task.delete_files))
@@ -207,12 +207,14 @@ def _check_types(table: Table, name: str, columns: pa.Schema) -> None:
 
 def _check_partitions(table: Table, name: str) -> None:
     spec = table.spec()
-    found = sorted(_partition_names(table, spec))
-    is_identity = all(isinstance(field.transform, IdentityTransform) for field in spec.fields)
-    if found != sorted(_PARTITIONED_BY) or not is_identity:
+    columns = _partition_names(table, spec)
+    found = [
+        f"{each.transform}({column})" for each, column in zip(spec.fields, columns, strict=True)
+    ]
+    if sorted(found) != [f"identity({column})" for column in _PARTITIONED_BY]:
         raise WrongArgument(
-            f"table: {name} is partitioned by {spec}: choose another table, or partition it by "
-            f"{' and '.join(_PARTITIONED_BY)}. Nothing was changed"
+            f"table: {name} is partitioned by {', '.join(found) or 'nothing'}: choose another "
+            f"table, or partition it by {' and '.join(_PARTITIONED_BY)}. Nothing was changed"
         )
 
 

@@ -29,9 +29,9 @@ class Stepwise(SqlCatalog):
         super().__init__(CONN_ID, **properties)
         self._before = before
 
-    def load_table(self, *arguments: Any) -> Any:
+    def load_table(self, *arguments: Any, **more: Any) -> Any:
         self._before("load")
-        return super().load_table(*arguments)
+        return super().load_table(*arguments, **more)
 
     def create_table(self, *arguments: Any, **more: Any) -> Any:
         self._before("create")
