@@ -15,10 +15,14 @@ from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, Conflict, LandingStopped
 from tests.support.changes import ANNE, BJORN, CARLA, DORA, compare
 from tests.support.days import days_ago, today, yesterday
+from tests.support.docs import PAGES, block
 from tests.support.erasing import erased
-from tests.support.icebergs import NAME, load, loading
+from tests.support.icebergs import NAME, Iceberg, load, loading
 from tests.support.lake import Lake
 from tests.support.landing import land
+from tests.support.project import EXAMPLES
+from tests.support.runs import load as load_dag
+from tests.support.runs import run_by_hand
 from tests.support.snapshots import many, put_snapshot, put_table
 from tests.support.warehouses import in_order, rows_of
 
@@ -134,7 +138,39 @@ def test_expired(lake, iceberg):
     iceberg.table().maintenance.expire_snapshots().older_than(in_a_minute).commit()
 
     assert 1 == len(iceberg.summaries())
+    assert 2 == len(iceberg.files())
     assert 0 == load(lake, account="hats")["days"]
+
+
+def test_expire_with_files(lake, iceberg):
+    """What the page shows deletes the files of expired snapshots, and no others."""
+    names: dict = {}
+    exec(block(PAGES["docs/guides/iceberg.md"], "python", "def expire"), names)
+    for people in ([ANNE], [BJORN]):
+        put_snapshot(lake.folder, today(), people)
+        put_snapshot(lake.folder, yesterday(), [CARLA])
+        load(lake, account="hats")
+
+    names["expire"](iceberg.catalog, NAME, days=-1)
+
+    assert 2 == len(iceberg.files())
+    assert landed(lake) == held(iceberg)
+    assert 0 == load(lake, account="hats")["days"]
+
+
+@pytest.mark.usefixtures("database")
+def test_example(tmp_path, monkeypatch, iceberg):
+    """The example loads every landed day when it is run by hand."""
+    named = Iceberg(iceberg.properties, "iceberg_default")
+    monkeypatch.setenv("AIRFLOW_CONN_ICEBERG_DEFAULT", json.dumps(named.connection))
+    monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(tmp_path))
+    lake = Lake(tmp_path / "unsubscribes")
+    put_snapshot(lake.folder, yesterday(), [ANNE], conn_id="hats")
+    put_snapshot(lake.folder, today(), [BJORN, CARLA], conn_id="hats")
+
+    run_by_hand(load_dag(EXAMPLES / "mailpartner_load_iceberg.py"))
+
+    assert landed(lake) == in_order(named.rows())
 
 
 def test_erased(api, lake, iceberg):

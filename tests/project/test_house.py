@@ -66,6 +66,7 @@ THIRD_PARTIES = {
         *("schemas", "api", "lake", "privacy", "hooks", "snapshots", "changes"),
         *("pushes.listed", "warehouse", "operators.telemetry"),
     },
+    "pyiceberg": {"hooks.iceberg", "warehouse.iceberg", "warehouse.iceberg_table"},
     "duckdb": {"changes.diff", "hooks.warehouse"},
     "fsspec": {"lake.objects"},
     "s3fs": {"lake.s3", "lake.s3_requests"},
@@ -110,13 +111,14 @@ LIGHT = {
     "operators.confirm_pushes": "BaseOperator, AirflowFailException",
     "operators.delete_unsubscribes": "BaseOperator, AirflowFailException",
     "operators.push_unsubscribes": "BaseOperator, AirflowFailException",
+    "operators.unsubscribe_to_iceberg": "BaseOperator, AirflowFailException",
     "operators.unsubscribe_to_sql": "BaseOperator, AirflowFailException",
     "operators.links": "BaseOperatorLink, XCom, conf",
     "ui.plugin": "AirflowPlugin, BaseOperatorLink, XCom, conf",
 }
 HEAVY = {
     *("duckdb", "fastapi", "fsspec", "jinja2", "numpy", "pandas", "pyarrow"),
-    *("requests", "tenacity", "urllib3"),
+    *("pyiceberg", "requests", "tenacity", "urllib3"),
 }
 
 MODULES = {

@@ -17,9 +17,13 @@ NAME = "mailpartner.unsubscribes"
 
 
 class Iceberg:
-    """A catalog with the namespace ``mailpartner``; its tables lie in a folder."""
+    """A catalog with the namespace ``mailpartner``; its tables lie in a folder.
 
-    def __init__(self, properties: dict[str, str]) -> None:
+    :param name: of the catalog, which is the id of the connection
+    """
+
+    def __init__(self, properties: dict[str, str], name: str = CONN_ID) -> None:
+        self.name = name
         self.properties = properties
         self.connection = {"conn_type": "iceberg", "extra": properties}
         self.catalog.create_namespace("mailpartner")
@@ -28,7 +32,7 @@ class Iceberg:
     def catalog(self) -> Catalog:
         from pyiceberg.catalog import load_catalog
 
-        return load_catalog(CONN_ID, **self.properties)
+        return load_catalog(self.name, **self.properties)
 
     def table(self, name: str = NAME) -> Table:
         return self.catalog.load_table(name)
