@@ -1,8 +1,7 @@
 """Load each landed day into an Iceberg table whenever ``mailpartner_daily_local`` has landed.
 
-The connection ``iceberg_default`` is the catalog, in which the namespace ``mailpartner`` exists; the
-Airflow variable ``mailpartner_lake`` is the one of the landing. Needs
-``pip install 'mailpartner-provider[iceberg]'``.
+The connection ``iceberg_default`` is a catalog that has the namespace ``mailpartner``; the Airflow
+variable ``mailpartner_lake`` is the one of the landing. Needs the extra ``iceberg``.
 """
 
 from __future__ import annotations

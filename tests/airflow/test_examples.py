@@ -62,9 +62,11 @@ def test_nothing_else_installed():
     script = f"""
 import runpy, sys
 from pathlib import Path
-providers = ["amazon.aws", "apache.iceberg", "google.cloud", "postgres.hooks", "snowflake.hooks"]
+providers = ["amazon.aws", "apache.iceberg.hooks", "google.cloud"]
+providers += ["postgres.hooks", "snowflake.hooks"]
 sys.modules.update({{f"airflow.providers.{{each}}": None for each in providers}})
-sys.modules.update(adbc_driver_postgresql=None, duckdb=None, pyarrow=None, pyiceberg=None, snowflake=None)
+sys.modules.update(adbc_driver_postgresql=None, duckdb=None, pyarrow=None, snowflake=None)
+sys.modules.update(pyiceberg=None)
 for file in Path({str(EXAMPLES)!r}).glob("*.py"):
     runpy.run_path(str(file))
 """

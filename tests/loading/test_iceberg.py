@@ -14,7 +14,7 @@ import pytest
 from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, Conflict, LandingStopped
 from tests.support.changes import ANNE, BJORN, CARLA, DORA, compare
-from tests.support.days import days_ago, today, yesterday
+from tests.support.days import days_ago, noon, today, yesterday
 from tests.support.docs import PAGES, block
 from tests.support.erasing import erased
 from tests.support.icebergs import NAME, Iceberg, load, loading
@@ -168,8 +168,9 @@ def test_example(tmp_path, monkeypatch, iceberg):
     put_snapshot(lake.folder, yesterday(), [ANNE], conn_id="hats")
     put_snapshot(lake.folder, today(), [BJORN, CARLA], conn_id="hats")
 
-    run_by_hand(load_dag(EXAMPLES / "mailpartner_load_iceberg.py"))
+    run = run_by_hand(load_dag(EXAMPLES / "mailpartner_load_iceberg.py"), noon(today()))
 
+    assert {"load": "success"} == run.states
     assert landed(lake) == in_order(named.rows())
 
 

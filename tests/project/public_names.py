@@ -272,7 +272,7 @@ def make_load() -> UnsubscribeToSqlOperator:
 
 
 def make_load_into_iceberg() -> UnsubscribeToIcebergOperator:
-    """Make the operator that loads what was landed into an Iceberg table, with all its arguments."""
+    """Make the operator that loads an Iceberg table, with all its arguments."""
     operator = UnsubscribeToIcebergOperator(
         task_id="load",
         source="s3://aws_default@lake/mailpartner/unsubscribes",
