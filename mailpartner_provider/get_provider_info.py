@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "mailpartner_provider.operators.unsubscribe_to_parquet",
         "mailpartner_provider.operators.unsubscribe_changes",
         "mailpartner_provider.operators.unsubscribe_to_sql",
+        "mailpartner_provider.operators.unsubscribe_to_iceberg",
         "mailpartner_provider.operators.push_unsubscribes",
         "mailpartner_provider.operators.confirm_pushes",
         "mailpartner_provider.operators.delete_unsubscribes",

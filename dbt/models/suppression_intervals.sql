@@ -27,7 +27,7 @@ begun as (
     select
         *,
         case
-            when lag(gone_by) over (partition by account, id, email_key order by seen_from) = seen_from then 1
+            when lag(gone_by) over (partition by account, id, email_key order by seen_from) = seen_from then 0
             else 1
         end as is_begin
     from listed

@@ -167,6 +167,15 @@ def read_table(table: Any) -> str:
     return check_name(table, "table")
 
 
+def read_table_in_namespace(table: Any) -> str:
+    """Read ``table`` of an Iceberg catalog, in which every table has a namespace."""
+    if "." in check_name(table, "table"):
+        return str(table)
+    raise WrongArgument(
+        f"table: expected a namespace and a name, such as 'mailpartner.{table}', got {table!r}"
+    )
+
+
 def read_removed_days(removed_days: Any) -> str:
     """Read ``removed_days``."""
     return _one_of(REMOVED_DAYS, removed_days, "removed_days")

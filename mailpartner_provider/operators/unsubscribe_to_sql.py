@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
-from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,7 +80,6 @@ class UnsubscribeToSqlOperator(BaseOperator):
         """Load; return the report and attach it to every outlet asset's event."""
         with airflow_errors(self.log):
             report = self._load(self._request())
-            self._report(report)
         return attach_receipt(report, self.outlets, context)
 
     def on_kill(self) -> None:
@@ -120,15 +118,3 @@ class UnsubscribeToSqlOperator(BaseOperator):
         with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
             session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
             return load(request, session, dialect, self._stop)
-
-    def _report(self, report: LoadReport) -> None:
-        self.log.info(
-            "Loaded %s of %s of %s into %s (%s); loaded before: %s; removed: %s",
-            counted(report.rows, "row"),
-            counted(report.days, "day"),
-            report.account,
-            report.table,
-            report.dataset,
-            counted(report.unchanged_days, "day"),
-            counted(report.removed_days, "day"),
-        )

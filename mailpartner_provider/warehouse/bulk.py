@@ -54,9 +54,14 @@ class CsvRows:
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
-def write_with_account(file: Path, account: str, copy: Path) -> None:
-    """Write a copy of a Parquet file with the account as its first column."""
-    schema = pq.read_schema(file).remove_metadata().insert(0, ACCOUNT)
+def write_with_account(
+    file: Path, account: str, copy: Path, schema: pa.Schema | None = None
+) -> None:
+    """Write a copy of a Parquet file with the account as its first column.
+
+    :param schema: the same columns with metadata to write; None: without metadata
+    """
+    schema = schema or pq.read_schema(file).remove_metadata().insert(0, ACCOUNT)
     write_rows(copy, in_row_groups(_rows([file], account), schema), schema)
 
 

@@ -28,6 +28,14 @@ class Held(NamedTuple):
     rows: int
 
 
+class Owner(NamedTuple):
+    """Where rows of a table come from."""
+
+    destination: str
+    dataset: str
+    account: str
+
+
 def create_table(session: Session, statements: Statements) -> None:
     """Create the table and ``<table>_loaded`` unless they exist.
 
@@ -42,7 +50,7 @@ def create_table(session: Session, statements: Statements) -> None:
         session.commit()
     for table, names in found.items():
         if names is not None:
-            _check_columns(table, names, tables[table])
+            check_columns(table, names, tables[table])
 
 
 def read_held(
@@ -58,7 +66,7 @@ def read_held(
     destination = request.source.uri("").rstrip("/")
     found = session.fetch("SELECT", statements.read_loaded(), [destination, account])
     for row in found:
-        _check_owner(row, request, destination, account, statements.loaded)
+        check_owner(Owner(*row[:3]), request, account, f"delete the rows in {statements.loaded}")
     counted = session.fetch("SELECT", statements.count_days(), [account])
     session.rollback()
     rows_of = {day and _date(day): int(rows) for day, rows in counted}
@@ -68,7 +76,11 @@ def read_held(
     return {day: Held(sha256, rows_of.get(day, 0)) for day, sha256 in digests.items()}
 
 
-def _check_columns(table: str, found: list[str], expected: pa.Schema) -> None:
+def check_columns(table: str, found: list[str], expected: pa.Schema) -> None:
+    """Check that a table has the columns to load, and none of another dataset or email_mode.
+
+    :raises WrongArgument: it does not
+    """
     names = {*expected.names, "account"}
     missing = [name for name in sorted(names) if name not in found]
     foreign = [name for name in found if name in _DISTINCTIVE - names]
@@ -81,23 +93,27 @@ def _check_columns(table: str, found: list[str], expected: pa.Schema) -> None:
         )
 
 
-def _check_owner(
-    row: tuple[Any, ...], request: LoadRequest, destination: str, account: str, loaded: str
-) -> None:
-    of_destination, of_dataset, of_account = row[:3]
-    if of_destination != destination:
+def check_owner(found: Owner, request: LoadRequest, account: str, if_moved: str) -> None:
+    """Check that what was loaded is of the destination, the dataset and the account to load.
+
+    :param found: what was loaded, of which the destination or the account is the same
+    :param if_moved: what to do if the destination was moved
+    :raises WrongArgument: it is not
+    """
+    destination = request.source.uri("").rstrip("/")
+    if found.destination != destination:
         raise WrongArgument(
-            f"account: {account} in the table {request.table} is of {of_destination}: set another "
-            f"account for this source, or, if it has moved, delete the rows in {loaded}"
+            f"account: {account} in the table {request.table} is of {found.destination}: set "
+            f"another account for this source, or, if it has moved, {if_moved}"
         )
-    if of_account != account:
+    if found.account != account:
         raise WrongArgument(
-            f"account: {destination} is loaded into {request.table} as {of_account}: set "
-            f"account={of_account!r}, or another table"
+            f"account: {destination} is loaded into {request.table} as {found.account}: set "
+            f"account={found.account!r}, or another table"
         )
-    if of_dataset != request.dataset:
+    if found.dataset != request.dataset:
         raise WrongArgument(
-            f"dataset: the table {request.table} holds {of_dataset!r} of {account}, not "
+            f"dataset: the table {request.table} holds {found.dataset!r} of {account}, not "
             f"{request.dataset!r}: choose another table"
         )
 

@@ -33,6 +33,7 @@ def test_all_of_them():
         "mailpartner_dbt",
         "mailpartner_load_bigquery",
         "mailpartner_load_duckdb",
+        "mailpartner_load_iceberg",
         "mailpartner_load_postgres",
         "mailpartner_load_redshift",
         "mailpartner_load_snowflake",
@@ -62,9 +63,11 @@ def test_nothing_else_installed():
     script = f"""
 import runpy, sys
 from pathlib import Path
-providers = ["amazon.aws", "google.cloud", "postgres.hooks", "snowflake.hooks"]
+providers = ["amazon.aws", "apache.iceberg.hooks", "google.cloud"]
+providers += ["postgres.hooks", "snowflake.hooks"]
 sys.modules.update({{f"airflow.providers.{{each}}": None for each in providers}})
 sys.modules.update(adbc_driver_postgresql=None, duckdb=None, pyarrow=None, snowflake=None)
+sys.modules.update(pyiceberg=None)
 for file in Path({str(EXAMPLES)!r}).glob("*.py"):
     runpy.run_path(str(file))
 """

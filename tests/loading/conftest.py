@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from tests.support import icebergs
+from tests.support.bucket import KEY, REGION, SECRET, Bucket
 from tests.support.dbt import Dbt, make_project
 from tests.support.warehouses import CONN_ID, DuckDB, Snowflake
 
@@ -15,6 +17,34 @@ def connect(monkeypatch, warehouse):
     """Set Airflow's connection to a database in the environment."""
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(warehouse.connection))
     return warehouse
+
+
+def set_catalog(monkeypatch, properties):
+    """Make a catalog, and set Airflow's connection to it in the environment."""
+    catalog = icebergs.Iceberg(properties)
+    monkeypatch.setenv(f"AIRFLOW_CONN_{icebergs.CONN_ID.upper()}", json.dumps(catalog.connection))
+    return catalog
+
+
+@pytest.fixture
+def iceberg(tmp_path, monkeypatch):
+    """An Iceberg catalog in a SQLite file, with tables in a folder."""
+    database, warehouse = tmp_path / "catalog.db", tmp_path / "warehouse"
+    properties = {"uri": f"sqlite:///{database}", "warehouse": f"file://{warehouse}"}
+    return set_catalog(monkeypatch, {"type": "sql", **properties})
+
+
+@pytest.fixture
+def glue(monkeypatch):
+    """An Iceberg catalog in Glue with tables in S3, both of moto."""
+    with Bucket("warehouse") as bucket:
+        account = {"access-key-id": KEY, "secret-access-key": SECRET, "region": REGION}
+        services = {"endpoint": bucket.url, **account}
+        properties = {
+            f"{each}.{name}": services[name] for each in ("glue", "s3") for name in services
+        }
+        catalog = {"type": "glue", "warehouse": "s3://warehouse/tables", **properties}
+        yield set_catalog(monkeypatch, catalog)
 
 
 @pytest.fixture

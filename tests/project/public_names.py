@@ -36,6 +36,7 @@ from mailpartner_provider.operators.delete_unsubscribes import DeleteUnsubscribe
 from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.push_unsubscribes import PushUnsubscribesOperator
 from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
+from mailpartner_provider.operators.unsubscribe_to_iceberg import UnsubscribeToIcebergOperator
 from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
 from mailpartner_provider.operators.unsubscribe_to_sql import UnsubscribeToSqlOperator
 from mailpartner_provider.testing.answers import (
@@ -270,10 +271,29 @@ def make_load() -> UnsubscribeToSqlOperator:
     return operator
 
 
+def make_load_into_iceberg() -> UnsubscribeToIcebergOperator:
+    """Make the operator that loads an Iceberg table, with all its arguments."""
+    operator = UnsubscribeToIcebergOperator(
+        task_id="load",
+        source="s3://aws_default@lake/mailpartner/unsubscribes",
+        table="mailpartner.unsubscribes",
+        iceberg_conn_id="iceberg_default",
+        account="hats",
+        removed_days="keep",
+    )
+    assert_type(operator.source, str)
+    assert_type(operator.table, str)
+    assert_type(operator.iceberg_conn_id, str)
+    assert_type(operator.account, str | None)
+    assert_type(operator.removed_days, str)
+    return operator
+
+
 def execute(
     operator: UnsubscribeToParquetOperator
     | UnsubscribeChangesOperator
     | UnsubscribeToSqlOperator
+    | UnsubscribeToIcebergOperator
     | PushUnsubscribesOperator
     | ConfirmPushesOperator
     | DeleteUnsubscribesOperator,

@@ -66,6 +66,7 @@ THIRD_PARTIES = {
         *("schemas", "api", "lake", "privacy", "hooks", "snapshots", "changes"),
         *("pushes.listed", "warehouse", "operators.telemetry"),
     },
+    "pyiceberg": {"hooks.iceberg", "warehouse.iceberg", "warehouse.iceberg_table"},
     "duckdb": {"changes.diff", "hooks.warehouse"},
     "fsspec": {"lake.objects"},
     "s3fs": {"lake.s3", "lake.s3_requests"},
@@ -112,6 +113,7 @@ LIGHT = {
         "operators.confirm_pushes",
         "operators.delete_unsubscribes",
         "operators.push_unsubscribes",
+        "operators.unsubscribe_to_iceberg",
         "operators.unsubscribe_to_sql",
     ],
     "BaseOperatorLink, XCom, conf": ["operators.links"],
@@ -119,7 +121,7 @@ LIGHT = {
 }
 HEAVY = {
     *("duckdb", "fastapi", "fsspec", "jinja2", "numpy", "pandas", "pyarrow"),
-    *("requests", "tenacity", "urllib3"),
+    *("pyiceberg", "requests", "tenacity", "urllib3"),
 }
 
 MODULES = {

@@ -25,6 +25,7 @@ CLASSES = (
     "operators.links",
     "operators.push_unsubscribes",
     "operators.unsubscribe_changes",
+    "operators.unsubscribe_to_iceberg",
     "operators.unsubscribe_to_parquet",
     "operators.unsubscribe_to_sql",
 )

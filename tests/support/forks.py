@@ -18,5 +18,6 @@ FORKS.set_forkserver_preload(
         "tests.support.erasing",
         "tests.support.processes",
         "tests.support.pushing",
+        "tests.support.stepwise_iceberg",  # where pyiceberg is installed
     ]
 )

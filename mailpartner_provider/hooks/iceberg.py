@@ -1,0 +1,42 @@
+"""Connections to Iceberg catalogs, by the hook of Airflow's provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.hooks.warehouse import connection_type
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+ICEBERG = "iceberg"
+
+
+def open_catalog(conn_id: str) -> Catalog:
+    """Open an Iceberg catalog by its Airflow connection.
+
+    :raises AirflowNotFoundException: there is no such connection
+    :raises WrongArgument: it is of another type, or lacks something, or so does the environment
+    :raises OSError: the catalog cannot be reached
+    """
+    conn_type = connection_type(conn_id)
+    if conn_type != ICEBERG:
+        raise WrongArgument(
+            f"iceberg_conn_id: connection {conn_id} is of type {conn_type!r}: expected {ICEBERG!r}"
+        )
+    try:
+        from airflow.providers.apache.iceberg.hooks.iceberg import IcebergHook
+        from pyiceberg.exceptions import NotInstalledError
+    except ImportError:
+        install = "pip install 'mailpartner-provider[iceberg]'"
+        raise WrongArgument(f"iceberg_conn_id: Iceberg is not installed: {install}") from None
+    try:
+        return IcebergHook(conn_id).catalog
+    except (NotInstalledError, ValueError) as error:
+        raise WrongArgument(
+            f"iceberg_conn_id: correct the connection {conn_id}, or install what it needs ({error})"
+        ) from None
+    except Exception as error:  # of any kind of catalog
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise OSError(f"connection {conn_id}: cannot connect: {cause}") from None
