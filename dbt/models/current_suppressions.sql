@@ -2,6 +2,6 @@ select
     account,
     email_key,
     id,
-    max(created_at) as created_at
+    min(created_at) as created_at
 from {{ ref('stg_mailpartner__current') }}
 group by account, email_key, id

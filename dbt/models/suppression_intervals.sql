@@ -1,7 +1,7 @@
 -- A record is on the list from its own snapshot until the next change of its id. Records of the
 -- same id and person that follow each other without a gap are one interval.
 with changed_days as (
-    select account, id, snapshot_date, previous_snapshot_date
+    select distinct account, id, snapshot_date, previous_snapshot_date
     from {{ ref('stg_mailpartner__changes') }}
 ),
 

@@ -26,7 +26,7 @@ from tests.support.warehouses import in_order, load
 
 pytestmark = pytest.mark.engine
 
-CURRENT, CHANGES, SNAPSHOTS, RECEIPTS, CHANGES_RECEIPTS = TABLES = (
+CURRENT, CHANGES, SNAPSHOTS, RECEIPTS, CHANGES_RECEIPTS = (
     "unsubscribes",
     "unsubscribe_changes",
     "unsubscribe_snapshots",
