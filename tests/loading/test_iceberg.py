@@ -15,7 +15,7 @@ from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, Conflict, LandingStopped
 from tests.support.changes import ANNE, BJORN, CARLA, DORA, compare
 from tests.support.days import days_ago, noon, today, yesterday
-from tests.support.docs import PAGES, block
+from tests.support.docs import block
 from tests.support.erasing import erased
 from tests.support.icebergs import NAME, Iceberg, load, loading
 from tests.support.lake import Lake
@@ -145,7 +145,7 @@ def test_expired(lake, iceberg):
 def test_expire_with_files(lake, iceberg):
     """What the page shows deletes the files of expired snapshots, and no others."""
     names: dict = {}
-    exec(block(PAGES["docs/guides/iceberg.md"], "python", "def expire"), names)
+    exec(block("docs/guides/iceberg.md", "python", "def expire"), names)
     for people in ([ANNE], [BJORN]):
         put_snapshot(lake.folder, today(), people)
         put_snapshot(lake.folder, yesterday(), [CARLA])
@@ -168,7 +168,7 @@ def test_example(tmp_path, monkeypatch, iceberg):
     put_snapshot(lake.folder, yesterday(), [ANNE], conn_id="hats")
     put_snapshot(lake.folder, today(), [BJORN, CARLA], conn_id="hats")
 
-    run = run_by_hand(load_dag(EXAMPLES / "mailpartner_load_iceberg.py"), noon(today()))
+    run = run_by_hand(load_dag(EXAMPLES / "mailpartner_load_iceberg.py"), noon())
 
     assert {"load": "success"} == run.states
     assert landed(lake) == in_order(named.rows())
