@@ -151,7 +151,7 @@ class PushUnsubscribesOperator(BaseOperator):
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.lake.layouts import SNAPSHOT
         from mailpartner_provider.operators import arguments
-        from mailpartner_provider.pushes.journal import batch_of
+        from mailpartner_provider.pushes.batches import batch_of
         from mailpartner_provider.pushes.listed import newest_listed
         from mailpartner_provider.pushes.push import PushRequest
 
