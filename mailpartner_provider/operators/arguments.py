@@ -131,6 +131,13 @@ def read_switch(switch: Any, argument: str) -> bool:
     raise WrongArgument(f"{argument}: expected True or False, got {switch!r}")
 
 
+def read_column(column: Any) -> str:
+    """Read ``column``."""
+    if isinstance(column, str) and column:
+        return column
+    raise WrongArgument(f"column: expected the name of a column, got {column!r}")
+
+
 def read_run_day(context: Mapping[str, Any]) -> date:
     """Return the day of the run in UTC; the present day outside of a run."""
     zone = ZoneInfo("UTC")

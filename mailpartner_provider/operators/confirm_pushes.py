@@ -28,6 +28,7 @@ class ConfirmPushesOperator(BaseOperator):
     :param mailpartner_conn_id: the connection of both (templated)
     :param max_missing: fail when more people than this are missing from the snapshot (templated)
     :return: the receipt, a flat dict of counts and days; never an address or a hash
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: an argument or the connection is wrong: Airflow does not retry
     :raises BadData: there is no live snapshot, or more people than ``max_missing`` are missing
     :raises OSError: snapshot or journals cannot be read, or the destination cannot be written
@@ -47,7 +48,7 @@ class ConfirmPushesOperator(BaseOperator):
         snapshot: str,
         destination: str,
         mailpartner_conn_id: str = "mailpartner_default",
-        max_missing: int = 0,
+        max_missing: int | str = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -55,6 +56,7 @@ class ConfirmPushesOperator(BaseOperator):
         self.destination = destination
         self.mailpartner_conn_id = mailpartner_conn_id
         self.max_missing = max_missing
+        self._check_fixed()
 
     @clear_frame_locals()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -69,6 +71,17 @@ class ConfirmPushesOperator(BaseOperator):
         from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 
         return MailPartnerHook(self.mailpartner_conn_id)
+
+    def _check_fixed(self) -> None:
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
+
+        for argument in ("snapshot", "destination"):
+            if arguments.is_fixed(place := getattr(self, argument)):
+                check_destination(place, argument)
+        if arguments.is_fixed(self.max_missing):
+            arguments.read_count(self.max_missing, "max_missing")
 
     def _confirm(self, context: Context) -> ConfirmationReceipt:
         from mailpartner_provider.hooks.storage import open_destination

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import WrongArgument, clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
-from mailpartner_provider.operators.pacing import paced
+from mailpartner_provider.operators.pacing import PacedOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.deletion import DeletionReceipt
-    from mailpartner_provider.pushes.pace import Pace
 
 
-class DeleteUnsubscribesOperator(BaseOperator):
+class DeleteUnsubscribesOperator(PacedOperator):
     """Delete records from the Mail Partner suppression list: these people can be mailed again.
 
     For people who opted in again. The file has the ids of their records on the list; ids are never
@@ -32,6 +28,7 @@ class DeleteUnsubscribesOperator(BaseOperator):
     :param mailpartner_conn_id: the connection with the API key (templated)
     :param per_minute: the most calls in any minute, including retries (templated)
     :return: the receipt, a flat dict of counts
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: the API refused, or the file, an argument or the connection is
         wrong: Airflow does not retry
     :raises RequestFailed: a request failed four times
@@ -51,10 +48,10 @@ class DeleteUnsubscribesOperator(BaseOperator):
         self,
         *,
         ids: str,
-        dry_run: bool = True,
-        max_deleted: int = 100,
+        dry_run: bool | str = True,
+        max_deleted: int | str = 100,
         mailpartner_conn_id: str = "mailpartner_default",
-        per_minute: int = 1000,
+        per_minute: int | str = 1000,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -63,6 +60,7 @@ class DeleteUnsubscribesOperator(BaseOperator):
         self.max_deleted = max_deleted
         self.mailpartner_conn_id = mailpartner_conn_id
         self.per_minute = per_minute
+        self._check_fixed()
 
     @clear_frame_locals()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -71,24 +69,28 @@ class DeleteUnsubscribesOperator(BaseOperator):
             receipt = self._delete(context)
         return attach_receipt(receipt, self.outlets, context)
 
-    def on_kill(self) -> None:
-        """Stop the deletion; another try deletes the remaining records."""
-        self.hook.stop()
+    def _check_fixed(self) -> None:
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
 
-    @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+        if arguments.is_fixed(self.ids):
+            check_destination(self._file()[0], "ids")
+        if arguments.is_fixed(self.dry_run):
+            arguments.read_switch(self.dry_run, "dry_run")
+        if arguments.is_fixed(self.max_deleted):
+            arguments.read_count(self.max_deleted, "max_deleted", least=1)
+        self._check_per_minute()
 
-        return MailPartnerHook(self.mailpartner_conn_id)
-
-    @cached_property
-    def pace(self) -> Pace:
-        """The pace of the calls, made when first used."""
-        from mailpartner_provider.operators.arguments import read_count
-        from mailpartner_provider.pushes.pace import Pace
-
-        return Pace(read_count(self.per_minute, "per_minute", least=1))
+    def _file(self) -> tuple[str, str]:
+        """Return the folder and the name of the file of ids."""
+        folder, slash, name = str(self.ids or "").strip().rpartition("/")
+        if slash and name:
+            return f"{folder}/", name
+        raise WrongArgument(
+            "ids: expected a file, by an absolute local path or an object storage URI, got "
+            f"{self.ids!r}"
+        )
 
     def _delete(self, context: Context) -> DeletionReceipt:
         from mailpartner_provider.operators import arguments
@@ -96,7 +98,7 @@ class DeleteUnsubscribesOperator(BaseOperator):
 
         receipt = delete_unsubscribes(
             self._read_ids(),
-            paced(self.hook, self.pace, self.hook.delete_once),
+            self._paced(self.hook.delete_once),
             dry_run=arguments.read_switch(self.dry_run, "dry_run"),
             max_deleted=arguments.read_count(self.max_deleted, "max_deleted", least=1),
             run=arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id),
@@ -114,8 +116,8 @@ class DeleteUnsubscribesOperator(BaseOperator):
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.pushes.deletion import read_ids
 
-        folder, _, name = str(self.ids).rpartition("/")
-        destination = open_destination(f"{folder}/", "ids")
+        folder, name = self._file()
+        destination = open_destination(folder, "ids")
         content = destination.read(name)
         if content is None:
             raise WrongArgument(f"ids: there is no file {destination.uri(name)}")

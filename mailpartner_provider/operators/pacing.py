@@ -1,9 +1,12 @@
-"""Retried calls in which every try keeps a pace."""
+"""What operators share that call the API once for each person."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
+
+from mailpartner_provider.compat import BaseOperator
 
 if TYPE_CHECKING:
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
@@ -13,17 +16,53 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def paced(hook: MailPartnerHook, pace: Pace, once: Callable[[_T], _R]) -> Callable[[_T], _R]:
-    """Return a call that is retried by the hook's policy, every try at the pace.
+class PacedOperator(BaseOperator):
+    """An operator whose calls keep a pace, including retries, and end when the task is stopped."""
 
-    :param once: a method of the hook that calls the API once
-    """
+    mailpartner_conn_id: str
+    per_minute: int | str
 
-    def attempt(argument: _T) -> _R:
-        pace.wait(hook.raise_if_stopped)
-        try:
-            return once(argument)
-        finally:
-            pace.end()
+    def on_kill(self) -> None:
+        """Stop the calls; another try of the task makes those that are left."""
+        self.hook.stop()
 
-    return lambda argument: hook.attempts()(attempt, argument)
+    @cached_property
+    def hook(self) -> MailPartnerHook:
+        """The hook, made when first used, with the rendered connection id."""
+        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+
+        return MailPartnerHook(self.mailpartner_conn_id)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """The pace of the calls, made when first used."""
+        from mailpartner_provider.pushes.pace import Pace
+
+        return Pace(self._read_per_minute())
+
+    def _check_per_minute(self) -> None:
+        """Check ``per_minute`` unless it is a template."""
+        from mailpartner_provider.operators.arguments import is_fixed
+
+        if is_fixed(self.per_minute):
+            self._read_per_minute()
+
+    def _read_per_minute(self) -> int:
+        from mailpartner_provider.operators.arguments import read_count
+
+        return read_count(self.per_minute, "per_minute", least=1)
+
+    def _paced(self, once: Callable[[_T], _R]) -> Callable[[_T], _R]:
+        """Return a call that is retried by the hook's policy, every try at the pace.
+
+        :param once: a method of the hook that calls the API once
+        """
+
+        def attempt(argument: _T) -> _R:
+            self.pace.wait(self.hook.raise_if_stopped)
+            try:
+                return once(argument)
+            finally:
+                self.pace.end()
+
+        return lambda argument: self.hook.attempts()(attempt, argument)

@@ -5,26 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
-from mailpartner_provider.operators.pacing import paced
+from mailpartner_provider.operators.pacing import PacedOperator
 from mailpartner_provider.operators.progress import PushProgress
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-    from mailpartner_provider.pushes.pace import Pace
     from mailpartner_provider.pushes.push import PushRequest
     from mailpartner_provider.pushes.receipt import PushReceipt
 
 
-class PushUnsubscribesOperator(BaseOperator):
+class PushUnsubscribesOperator(PacedOperator):
     """Add opt-outs collected elsewhere to the Mail Partner suppression list.
 
     Reads addresses from Parquet files or a query, leaves out people who are in the newest live
@@ -46,6 +42,7 @@ class PushUnsubscribesOperator(BaseOperator):
     :param keep_days: after each push, remove the journals and receipts of runs that are at least
         this many days older; None: keep all
     :return: the receipt, a flat dict of counts and instants; never an address or a hash
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: the API refused, or an argument or the connection is wrong:
         Airflow does not retry
     :raises RequestFailed: a request failed four times
@@ -80,9 +77,9 @@ class PushUnsubscribesOperator(BaseOperator):
         sql_conn_id: str | None = None,
         column: str = "email",
         mailpartner_conn_id: str = "mailpartner_default",
-        per_minute: int = 1000,
-        max_added: int = 10_000,
-        dry_run: bool = False,
+        per_minute: int | str = 1000,
+        max_added: int | str = 10_000,
+        dry_run: bool | str = False,
         keep_days: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -99,6 +96,7 @@ class PushUnsubscribesOperator(BaseOperator):
         self.dry_run = dry_run
         self.keep_days = keep_days
         self._receipt: PushReceipt | None = None
+        self._check_fixed()
 
     @clear_frame_locals()
     def execute(self, context: Context) -> dict[str, Any]:
@@ -113,24 +111,33 @@ class PushUnsubscribesOperator(BaseOperator):
 
         return self._receipt and lineage_of_push(self._receipt, self.source, self.hook.base_url)
 
-    def on_kill(self) -> None:
-        """Stop the push; the outcomes so far are written."""
-        self.hook.stop()
+    def _check_fixed(self) -> None:
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.lake.layouts import SNAPSHOT
+        from mailpartner_provider.operators import arguments
 
-    @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
+        for argument in ("snapshot", "destination"):
+            if arguments.is_fixed(place := getattr(self, argument)):
+                check_destination(place, argument)
+        if all(map(arguments.is_fixed, (self.source, self.sql, self.sql_conn_id))):
+            self._check_source()
+        if arguments.is_fixed(self.column):
+            arguments.read_column(self.column)
+        if arguments.is_fixed(self.max_added):
+            arguments.read_count(self.max_added, "max_added", least=1)
+        if arguments.is_fixed(self.dry_run):
+            arguments.read_switch(self.dry_run, "dry_run")
+        arguments.read_keep_days(self.keep_days, SNAPSHOT)
+        self._check_per_minute()
 
-        return MailPartnerHook(self.mailpartner_conn_id)
+    def _check_source(self) -> None:
+        from mailpartner_provider.errors import WrongArgument
 
-    @cached_property
-    def pace(self) -> Pace:
-        """The pace of the calls, made when first used."""
-        from mailpartner_provider.operators.arguments import read_count
-        from mailpartner_provider.pushes.pace import Pace
-
-        return Pace(read_count(self.per_minute, "per_minute", least=1))
+        has_files = self.source and not self.sql
+        has_query = self.sql and self.sql_conn_id and not self.source
+        if not has_files and not has_query:
+            raise WrongArgument("source: expected either source, or sql with its sql_conn_id")
 
     def _push(self, context: Context) -> PushReceipt:
         from mailpartner_provider.operators.telemetry import send_push_metrics
@@ -139,7 +146,7 @@ class PushUnsubscribesOperator(BaseOperator):
         clock = Clock(lambda: datetime.now(timezone.utc), time.monotonic)
         progress = PushProgress(self.log, self.progress_seconds)
         request = self._request(context)
-        add = paced(self.hook, self.pace, self.hook.add_once)
+        add = self._paced(self.hook.add_once)
         receipt = push_unsubscribes(request, self._rows(), add, progress.report, clock)
         self._report(receipt)
         if not receipt.dry_run:
@@ -151,7 +158,7 @@ class PushUnsubscribesOperator(BaseOperator):
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.lake.layouts import SNAPSHOT
         from mailpartner_provider.operators import arguments
-        from mailpartner_provider.pushes.journal import batch_of
+        from mailpartner_provider.pushes.batches import batch_of
         from mailpartner_provider.pushes.listed import newest_listed
         from mailpartner_provider.pushes.push import PushRequest
 
@@ -173,14 +180,14 @@ class PushUnsubscribesOperator(BaseOperator):
         )
 
     def _rows(self) -> Iterator[str | None]:
-        from mailpartner_provider.errors import WrongArgument
         from mailpartner_provider.hooks.opt_outs import read_parquet, read_query
+        from mailpartner_provider.operators.arguments import read_column
 
-        if self.source and not self.sql:
-            return read_parquet(self.source, self.column)
-        if self.sql and self.sql_conn_id and not self.source:
-            return read_query(self.sql_conn_id, self.sql, self.column)
-        raise WrongArgument("source: expected either source, or sql with its sql_conn_id")
+        self._check_source()
+        column = read_column(self.column)
+        if self.sql and self.sql_conn_id:
+            return read_query(self.sql_conn_id, self.sql, column)
+        return read_parquet(str(self.source), column)
 
     def _report(self, receipt: PushReceipt) -> None:
         self.log.info(

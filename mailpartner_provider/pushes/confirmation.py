@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,16 +11,13 @@ from mailpartner_provider.api.additions import INVALID
 from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.lake.commit import Commit
-from mailpartner_provider.lake.names import PUSHES, day_in_name
+from mailpartner_provider.lake.names import PUSHES
 from mailpartner_provider.lake.receipts import TaskRun
 from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.pushes.journal import Batch, read_outcomes
+from mailpartner_provider.pushes.batches import CONFIRMED, RECEIPT, Batch, finished_batches
+from mailpartner_provider.pushes.journal import read_outcomes
 from mailpartner_provider.pushes.listed import Listed
-from mailpartner_provider.pushes.receipt import RECEIPT, CallsReceipt
-
-CONFIRMED = "confirmed.json"
-
-_BATCH = re.compile(rf"dt=[0-9-]{{10}}\.([0-9a-f]{{16}})\.({re.escape(RECEIPT)}|{CONFIRMED})")
+from mailpartner_provider.pushes.receipt import CallsReceipt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +98,12 @@ def _text(receipt: ConfirmationReceipt, pushed: set[str], missing: set[str]) -> 
 
 def _unconfirmed(destination: Destination) -> Iterator[tuple[Batch, str | None]]:
     """Yield each finished batch without a confirmation, and the instant at which it ended."""
-    found: dict[str, dict[Batch, str]] = {RECEIPT: {}, CONFIRMED: {}}
-    for name in destination.list_folder(PUSHES):
-        day = day_in_name(name)
-        if day and (parts := _BATCH.fullmatch(name)):
-            found[parts[2]][Batch(day, parts[1])] = f"{PUSHES}/{name}"
-    for batch, name in found[RECEIPT].items():
-        content = None if batch in found[CONFIRMED] else destination.read(name)
+    names = (f"{PUSHES}/{name}" for name in destination.list_folder(PUSHES))
+    for batch, is_confirmed in finished_batches(names).items():
+        receipt = batch.file(RECEIPT)
+        content = None if is_confirmed else destination.read(receipt)
         if content:
-            yield batch, _ended_at(content.data, destination.uri(name))
+            yield batch, _ended_at(content.data, destination.uri(receipt))
 
 
 def _ended_at(data: bytes, uri: str) -> str | None:

@@ -6,33 +6,20 @@ The people whose outcomes a killed task had not written yet are pushed again, wh
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
-from datetime import date
 from typing import Any, NamedTuple
 
 from mailpartner_provider.api.additions import AddOutcome
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.lake.commit import Commit
-from mailpartner_provider.lake.names import PUSHES, push_file
-from mailpartner_provider.lake.receipts import TaskRun
+from mailpartner_provider.lake.names import PUSHES
 from mailpartner_provider.lake.storage import Destination
+from mailpartner_provider.pushes.batches import Batch
 
 #: A killed task loses at most this many outcomes, or those of this many seconds.
 FLUSH_OUTCOMES = 1000
 FLUSH_SECONDS = 5.0
-
-
-class Batch(NamedTuple):
-    """The opt-outs that one run of a task pushes, in one or more tries."""
-
-    day: date
-    id: str
-
-    def file(self, what: str) -> str:
-        """Return the name of one of its files."""
-        return push_file(self.day, self.id, what)
 
 
 class Outcome(NamedTuple):
@@ -100,12 +87,6 @@ class Journal:
         if outcome.landed != outcome.person:
             members["landed"] = outcome.landed
         return json.dumps({**members, "at": outcome.at}) + "\n"
-
-
-def batch_of(run: TaskRun, day: date) -> Batch:
-    """Return the batch of a run of a task; each mapped task has its own."""
-    identity = [run.dag_id, run.task_id, run.run_id, run.map_index]
-    return Batch(day, hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16])
 
 
 def read_outcomes(destination: Destination, batch: Batch, name: str) -> Iterator[Outcome]:

@@ -16,11 +16,12 @@ from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.receipts import TaskRun
 from mailpartner_provider.lake.retention import remove_old_pushes
 from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.pushes.journal import Batch, Journal
+from mailpartner_provider.pushes.batches import RECEIPT, Batch
+from mailpartner_provider.pushes.journal import Journal
 from mailpartner_provider.pushes.listed import Listed
 from mailpartner_provider.pushes.pace import MINUTE
 from mailpartner_provider.pushes.plan import Plan, check_max_added, make_plan
-from mailpartner_provider.pushes.receipt import RECEIPT, PushReceipt
+from mailpartner_provider.pushes.receipt import PushReceipt
 
 REJECTED = "rejected.jsonl"
 

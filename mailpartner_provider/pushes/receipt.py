@@ -9,7 +9,6 @@ from typing import Any
 from mailpartner_provider import __version__
 
 RECEIPT_VERSION = 1
-RECEIPT = "json"  # how the name of its file ends
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ from mailpartner_provider.lake.receipts import (
     read_receipt,
 )
 from mailpartner_provider.operators.links import run_path
-from mailpartner_provider.ui.overview import Overview, landing_of, overview_of, unread
+from mailpartner_provider.ui.overview import Overview, landing_of, overview_of, push_of, unread
 from mailpartner_provider.ui.page import View, render
 from mailpartner_provider.ui.reading import DAYS, Found, read_all, read_day
 
@@ -129,15 +129,16 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
 def _overview(
     name: str, found: Found, changes: Mapping[str, Any], now: datetime
 ) -> Overview | None:
-    """Return the overview of snapshots; None for changes, which that overview includes."""
+    """Return the overview of a destination; None for changes, which that of snapshots includes."""
     snapshots = [each for each in found.receipts if isinstance(each, SnapshotReceipt)]
-    if not snapshots and found.receipts:
+    if not snapshots and found.receipts and not found.pushes:
         return None
     zone = ZoneInfo(snapshots[0].timezone) if snapshots else ZoneInfo("UTC")
     landings = [
         landing_of(each, changes.get(each.uri), run_path(each.as_dict())) for each in snapshots
     ]
-    return overview_of(name, found.uri, landings, zone, now, found.odd)
+    pushes = [push_of(*each, run_path(each.receipt)) for each in found.pushes]
+    return overview_of(name, found.uri, landings, zone, now, found.odd, pushes)
 
 
 def _holds(found: Found, uri: str) -> bool:

@@ -1,17 +1,19 @@
-"""A summary of receipts: whether today was landed, and how the list changed."""
+"""A summary of receipts: whether today was landed, how the list changed, and what was pushed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider.days import day_of, parse_utc
 from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, SnapshotReceipt
 
 #: The states of a destination, the worst first.
-STATES = UNREAD, LATE, SHRUNK, DUE, LANDED = ("unread", "late", "shrunk", "due", "landed")
+STATES = UNREAD, LATE, SHRUNK, DUE, LANDED, PUSHED = (
+    *("unread", "late", "shrunk", "due", "landed", "pushed"),
+)
 #: A list is "shrunk" if it lost more than this share in one landing of the last days.
 SHRUNK_SHARE, SHRUNK_DAYS = 0.1, 7
 
@@ -42,13 +44,32 @@ class Landing(NamedTuple):
         return (self.day - self.since).days if self.since else 1
 
 
+class Push(NamedTuple):
+    """One batch of opt-outs that was pushed, and its confirmation if there is one.
+
+    ``listed`` people were on the list already. ``confirmed_by`` is the day of the snapshot that has
+    the ``confirmed`` people, and lacks the ``missing`` ones.
+    """
+
+    day: date
+    given: int
+    listed: int
+    added: int
+    invalid: int
+    confirmed: int | None
+    missing: int | None
+    confirmed_by: date | None
+    run_path: str
+
+
 class Overview(NamedTuple):
-    """The state and the landings of one destination.
+    """The state, the landings and the pushes of one destination.
 
     :param destination: the destination as the user wrote it
     :param verdict: the reason for the state
     :param landings: the newest first
     :param odd: a line of text for each receipt that cannot be shown
+    :param pushes: the newest first
     """
 
     destination: str
@@ -58,6 +79,7 @@ class Overview(NamedTuple):
     today: date
     landings: Sequence[Landing] = ()
     odd: Sequence[str] = ()
+    pushes: Sequence[Push] = ()
 
     @property
     def gaps(self) -> Mapping[date, int]:
@@ -75,19 +97,24 @@ def overview_of(
     zone: ZoneInfo,
     now: datetime,
     odd: Sequence[str] = (),
+    pushes: Sequence[Push] = (),
 ) -> Overview:
-    """Judge the landings of a destination.
+    """Judge the landings of a destination; one that only has pushes is not late.
 
     :param landings: the newest first
     :param zone: the zone of the destination's days
+    :param pushes: the newest first
     """
     today = day_of(now, zone)
     if not landings:
-        return Overview(destination, uri, LATE, "Nothing landed yet", today, (), odd)
+        state, verdict = LATE, "Nothing landed yet"
+        if pushes:
+            state, verdict = PUSHED, f"Last push on {pushes[0].day}: {pushes[0].added:,} added"
+        return Overview(destination, uri, state, verdict, today, (), odd, pushes)
     state, verdict = _verdict(landings[0].day, today, zone)
     if shrunk := next(filter(None, map(_loss, _recent(landings, today))), ""):
         state, verdict = min(state, SHRUNK, key=STATES.index), f"{verdict}. {shrunk}"
-    return Overview(destination, uri, state, verdict, today, landings, odd)
+    return Overview(destination, uri, state, verdict, today, landings, odd, pushes)
 
 
 def unread(destination: str, reason: str, now: datetime) -> Overview:
@@ -124,6 +151,30 @@ def landing_of(
     )
 
 
+def push_of(
+    receipt: Mapping[str, Any], confirmation: Mapping[str, Any] | None = None, run_path: str = ""
+) -> Push:
+    """Summarise the receipt of a push.
+
+    :param confirmation: what the confirmation of the batch holds
+    :param run_path: the path of the task run that pushed
+    :raises Exception: a member is missing, or has a wrong type or value
+    """
+    if confirmation is None:
+        confirmation = dict.fromkeys(("confirmed", "missing", "snapshot_date"))
+    return Push(
+        day=date.fromisoformat(receipt["push_date"]),
+        given=int(receipt["given"]),
+        listed=int(receipt["already_listed"]) + int(receipt["already"]),
+        added=int(receipt["added"]),
+        invalid=int(receipt["invalid"]),
+        confirmed=_count(confirmation["confirmed"]),
+        missing=_count(confirmation["missing"]),
+        confirmed_by=_day(confirmation["snapshot_date"]),
+        run_path=run_path,
+    )
+
+
 def check(receipt: Receipt) -> None:
     """Check the members of a receipt that the page shows.
 
@@ -153,6 +204,10 @@ def _loss(landing: Landing) -> str:
         return ""
     share = -100 * landing.net / before
     return f"On {landing.day} the list lost {share:.0f} %, from {before:,} to {landing.rows:,}"
+
+
+def _count(number: Any) -> int | None:
+    return None if number is None else int(number)
 
 
 def _day(text: str | None) -> date | None:

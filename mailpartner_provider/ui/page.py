@@ -16,7 +16,7 @@ from mailpartner_provider.ui.overview import STATES, Overview
 #: With more destinations than this, the page is a table, and each has a separate page.
 CARDS = 4
 
-LABELS = dict(zip(STATES, ("Not shown", "Late", "Shrunk", "Due", "Landed"), strict=True))
+LABELS = dict(zip(STATES, ("Not shown", "Late", "Shrunk", "Due", "Landed", "Pushed"), strict=True))
 
 
 class View(NamedTuple):

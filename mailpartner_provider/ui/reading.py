@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
 from datetime import date
-from queue import SimpleQueue
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from mailpartner_provider.errors import MailPartnerError
-from mailpartner_provider.lake.names import RECEIPTS, day_in_name, receipt_file
+from mailpartner_provider.lake.names import PUSHES, RECEIPTS, day_in_name, receipt_file
 from mailpartner_provider.lake.receipts import Receipt, read_receipt
-from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.ui.overview import check
+from mailpartner_provider.lake.storage import Destination, FileInfo
+from mailpartner_provider.pushes.batches import CONFIRMED, RECEIPT, Batch, finished_batches
+from mailpartner_provider.ui.overview import check, push_of
+from mailpartner_provider.ui.readers import Readers
 
 log = logging.getLogger(__name__)
 
-#: The newest receipts of a destination that are read.
-DAYS = 30
-READERS, THREAD = 16, "mailpartner-page"
+_T = TypeVar("_T")
+
+#: The number of newest landings of a destination that are read, and that of newest pushes.
+DAYS = PUSHED = 30
 PATIENCE_SECONDS = 10.0
 _KEPT_RECEIPTS = 20_000
+
+
+class Pushed(NamedTuple):
+    """The receipt of a push, and the confirmation of its batch if there is one."""
+
+    receipt: dict[str, Any]
+    confirmation: dict[str, Any] | None = None
 
 
 class Found(NamedTuple):
@@ -32,6 +41,7 @@ class Found(NamedTuple):
     destination: Destination
     receipts: list[Receipt]
     odd: list[str]
+    pushes: list[Pushed]
 
     @property
     def uri(self) -> str:
@@ -39,54 +49,9 @@ class Found(NamedTuple):
         return self.destination.uri("").rstrip("/")
 
 
-class Readers:
-    """A few threads that call functions; callers who ask for the same call at once share one.
-
-    So a store that does not respond occupies one thread, not one for each user of the page. The
-    threads are daemons, and do not delay the end of the process.
-    """
-
-    def __init__(self, count: int = READERS) -> None:
-        self._count = count
-        self._threads: list[threading.Thread] = []
-        self._questions: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = (
-            SimpleQueue()
-        )
-        self._asked: dict[object, Future[Any]] = {}
-        self._lock = threading.Lock()
-
-    def ask(self, read: Callable[..., Any], *about: Any) -> Future[Any]:
-        """Call a function in a thread, or join the same call if there is one; return its future."""
-        key = (read, about)
-        with self._lock:
-            if key in self._asked:
-                return self._asked[key]
-            answer: Future[Any] = Future()
-            self._asked[key] = answer
-            if len(self._threads) < self._count:
-                self._threads.append(threading.Thread(target=self._work, name=THREAD, daemon=True))
-                self._threads[-1].start()
-        self._questions.put((answer, read, about))
-        return answer
-
-    def _work(self) -> None:
-        while True:
-            answer, read, about = self._questions.get()
-            try:
-                result, error = read(*about), None
-            except Exception as caught:
-                result, error = None, caught
-            with self._lock:
-                del self._asked[read, about]
-            if error:
-                answer.set_exception(error)
-            else:
-                answer.set_result(result)
-
-
 _readers = Readers()
-#: By URI and version of a receipt: the receipt, or why it cannot be read.
-_known: dict[tuple[str, str], Receipt | str] = {}
+#: By URI and version of a receipt: what it holds, or why it cannot be read.
+_known: dict[tuple[str, str], Any] = {}
 
 
 async def read_all(names: Iterable[str]) -> dict[str, Found | str]:
@@ -146,30 +111,78 @@ def _read(name: str) -> Found:
     days = {day: file for file in files if (day := day_in_name(file)) and file == receipt_file(day)}
     newest = [days[day] for day in sorted(days, reverse=True)[:DAYS]]
     read = [_read_receipt(destination, file, files[file].version) for file in newest]
-    receipts = [each for each in read if isinstance(each, Receipt)]
-    return Found(destination, receipts, [each for each in read if isinstance(each, str)])
+    pushes = _read_pushes(destination)
+    return Found(
+        destination,
+        [each for each in read if isinstance(each, Receipt)],
+        [each for each in (*read, *pushes) if isinstance(each, str)],
+        [each for each in pushes if isinstance(each, Pushed)],
+    )
 
 
 def _read_receipt(destination: Destination, file: str, version: str) -> Receipt | str | None:
     """Read a receipt; return a text if it cannot be shown, None if there is none."""
+
+    def parse(data: bytes) -> Receipt:
+        receipt: Receipt = read_receipt(data, destination.uri(file))
+        if receipt.day != day_in_name(file):
+            raise ValueError("it is the receipt of another day")
+        check(receipt)
+        return receipt
+
+    return _read_file(destination, file, version, parse)
+
+
+def _read_pushes(destination: Destination) -> list[Pushed | str]:
+    """Read the receipts of the newest pushes; return a text for each that cannot be shown."""
+    files = destination.list_files(PUSHES)
+    newest = sorted(finished_batches(files), reverse=True)[:PUSHED]
+    read = (_read_push(destination, batch, files) for batch in newest)
+    return sorted(filter(None, read), key=_time_of_push, reverse=True)
+
+
+def _read_push(
+    destination: Destination, batch: Batch, files: Mapping[str, FileInfo]
+) -> Pushed | str | None:
+    def read(what: str, check: Callable[[dict[str, Any]], Any]) -> dict[str, Any] | str | None:
+        def parse(data: bytes) -> dict[str, Any]:
+            members = dict(json.loads(data))
+            check(members)
+            return members
+
+        file = batch.file(what)
+        return _read_file(destination, file, files[file].version, parse) if file in files else None
+
+    receipt = read(RECEIPT, push_of)
+    if receipt is None or isinstance(receipt, str):
+        return receipt
+    confirmation = read(CONFIRMED, partial(push_of, receipt))
+    return confirmation if isinstance(confirmation, str) else Pushed(receipt, confirmation)
+
+
+def _time_of_push(push: Pushed | str) -> str:
+    members = {} if isinstance(push, str) else push.receipt
+    return f"{members.get('push_date')} {members.get('ended_at')}"
+
+
+def _read_file(
+    destination: Destination, file: str, version: str, parse: Callable[[bytes], _T]
+) -> _T | str | None:
+    """Read a file, or return what was read of this version; a text if it cannot be shown."""
     uri = destination.uri(file)
     if (uri, version) in _known:
-        return _known[uri, version]
+        known: _T | str = _known[uri, version]
+        return known
     content = destination.read(file)
     if content is None:
         return None
     try:
-        receipt: Receipt = read_receipt(content.data, uri)
-        if receipt.day != day_in_name(file):
-            raise ValueError("it is the receipt of another day")
-        check(receipt)
+        result: _T | str = parse(content.data)
     except MailPartnerError as error:
-        result: Receipt | str = f"{file}: {error}"
+        result = f"{file}: {error}"
     except Exception as error:  # a damaged receipt must not hide the others
         log.warning("Cannot show %s: %s", uri, type(error).__name__)
         result = f"{file}: it is no receipt that can be shown ({type(error).__name__})"
-    else:
-        result = receipt
     if len(_known) >= _KEPT_RECEIPTS:
         _known.clear()
     _known[uri, content.version] = result

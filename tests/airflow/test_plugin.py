@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 from uuid import uuid4
 
@@ -16,6 +18,7 @@ from tests.support.dags import dag_of
 from tests.support.days import noon, today, yesterday
 from tests.support.html import shown
 from tests.support.landing import land, operator
+from tests.support.pushing import confirm, opt_outs, push
 from tests.support.runs import AIRFLOW, links_of, run_by_hand
 from tests.support.snapshots import put_snapshot
 from tests.support.waiting import PATIENCE_SECONDS
@@ -174,6 +177,53 @@ class TestPage:
         row = texts.index(str(today()), texts.index("Task run"))
         assert ["6", "+2", "−1"] == texts[row + 3 : row + 6]
         assert str(feed) not in texts
+
+    def test_pushed(self, api, lake, tmp_path, see, see_html):
+        """A push stands below the landings, the newest first; once the next landing has confirmed
+        it, with that, and with a link to its task run."""
+        land(lake)
+        push(lake, opt_outs(tmp_path / "first", ["zoe@example.com", "anne@example.com"]))
+        land(lake)
+        confirm(lake)
+        push(lake, opt_outs(tmp_path / "second", ["no address"]), run=2)
+
+        texts = see(lake)
+
+        rows = texts[texts.index("Task run", texts.index("Pushed to Mail Partner")) + 1 :]
+        assert ["1", "0", "0", "1", "–", "–", "not yet", "open"] == rows[1:9]
+        assert ["2", "1", "1", "0", "1", "0", str(today()), "open"] == rows[10:18]
+        assert not [text for text in texts if "example.com" in text]
+        assert 'href="/dags/dag/runs/run%202/tasks/push"' in see_html(lake)
+
+    def test_only_pushes(self, api, lake, tmp_path, see):
+        """A destination of pushes alone is not late."""
+        land(lake)
+        elsewhere = tmp_path / "pushes"
+        push(lake, opt_outs(tmp_path / "given", ["zoe@example.com"]), destination=str(elsewhere))
+
+        texts = see(lake, elsewhere)
+
+        assert "2 destinations: 1 landed, 1 pushed" in texts
+        assert f"Last push on {today()}: 1 added" in texts
+
+    @pytest.mark.parametrize("text", ["{", "{}", '"given"', "[]", '{"given": "<b>"}'])
+    @pytest.mark.parametrize("ending", [".json", ".confirmed.json"])
+    def test_odd_push(self, api, lake, tmp_path, see, ending, text):
+        """A push that cannot be shown is one line, and the landings are shown."""
+        land(lake)
+        push(lake, opt_outs(tmp_path / "given", ["zoe@example.com"]))
+        land(lake)
+        confirm(lake)
+        (name,) = (
+            each for each in lake.files() if re.fullmatch(rf"_pushes/[^.]+\.\w+{ending}", each)
+        )
+        (Path(str(lake)) / name).write_text(text)
+
+        texts = see(lake)
+
+        assert 1 == sum(f"{name}: it is no receipt" in each for each in texts)
+        assert "Pushed to Mail Partner" not in texts
+        assert any(text.startswith("Landed today, ") for text in texts)
 
     def test_asked(self, api, lake, tmp_path, see):
         """A landing that is asked for by its URI and day is shown with its receipt, alone."""

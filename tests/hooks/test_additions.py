@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Mapping
 from types import SimpleNamespace
+from urllib.parse import quote_plus
 
 import pytest
 import requests
@@ -19,7 +21,7 @@ from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.limits import RateLimit
-from mailpartner_provider.testing.server import StandIn
+from mailpartner_provider.testing.server import DEFAULT_KEY, StandIn
 from tests.support import wire
 from tests.support.api import THREE, at_once, connect
 from tests.support.wire import Wire
@@ -199,8 +201,12 @@ class TestAdd:
         assert 1 == len(connections)
 
 
-def plain_outcome(body: bytes, status: int) -> str | None:
-    """Return the outcome that an answer has by the documentation; None for an error."""
+def plain_outcome(body: bytes, status: int, *, good: str, known: Mapping[str, str]) -> str | None:
+    """Return the outcome that an answer has by the documentation; None for an error.
+
+    :param good: the outcome of a call that succeeded
+    :param known: the outcomes of refusals, by code
+    """
     try:
         members = json.loads(body)
     except (ValueError, RecursionError):
@@ -209,45 +215,68 @@ def plain_outcome(body: bytes, status: int) -> str | None:
         return None
     code = str(members.get("code", 200))
     if status == 200 and members.get("success") is True and code == "200":
-        return "added"
+        return good
     refused = status == 200 or (400 <= status < 500 and status not in (408, 429))
-    known = {"3": "already", "9": "invalid"}
     return known.get(code) if members.get("success") is False and refused else None
 
 
 CODES = st.sampled_from([200, 1, 2, 3, 4, 9, 10, 429, 500, "3", "9", None, True, 3.0, [3]])
+ID = 7_190_071_901
+SECRETS = (ADDRESS, str(ID), DEFAULT_KEY, quote_plus(DEFAULT_KEY))
+CITED = st.builds("{} {}".format, st.text(max_size=5), st.sampled_from(SECRETS))
 ENVELOPES = st.dictionaries(
     st.sampled_from(["success", "code", "message", "stopId", "x"]),
-    st.one_of(CODES, st.booleans(), st.text(max_size=5), st.integers()),
+    st.one_of(CODES, st.booleans(), CITED, st.integers()),
 ).map(lambda members: json.dumps(members).encode())
 LIKELY = st.builds(
-    lambda success, code: json.dumps({"success": success, "code": code}).encode(),
+    lambda success, code, message: json.dumps(
+        {"success": success, "code": code, "message": message}
+    ).encode(),
     st.sampled_from([True, False, "true", 1, None]),
     CODES,
+    CITED,
 )
 BODIES = st.one_of(
     LIKELY,
     ENVELOPES,
-    st.builds(lambda body, end: body[:end], LIKELY, st.integers(0, 40)),
+    st.builds(lambda body, end: body[:end], LIKELY, st.integers(0, 90)),
     st.binary(max_size=40),
 )
 
 
-def test_any_answer():
-    """Nobody counts as added, there already or invalid unless the API says so."""
+STATUSES = st.sampled_from([200, 200, 201, 204, 400, 404, 405, 408, 409, 429, 500, 503])
+CALLS = {
+    "add": (
+        lambda hook: hook.add_once(ADDRESS).status,
+        {"good": "added", "known": {"3": "already", "9": "invalid"}},
+    ),
+    "delete": (
+        lambda hook: "deleted" if hook.delete_once(ID) else "not found",
+        {"good": "deleted", "known": {"4": "not found"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_any_answer(what):
+    """Nobody counts as added, there already, invalid, deleted or not found unless the API says so;
+    and whatever it says, neither the key nor the address is in an error, the id neither."""
+    call, outcomes = CALLS[what]
     with StandIn() as api, pytest.MonkeyPatch.context() as environment:
         connect(environment, api)
         hook = MailPartnerHook()
 
-        @given(BODIES, st.sampled_from([200, 200, 201, 204, 400, 404, 408, 409, 429, 500, 503]))
+        @given(BODIES, STATUSES)
         def check(body, status):
+            body = b"" if status == 204 else body
             api.behave()
-            api.script(Answer(b"" if status == 204 else body, status))
+            api.script(*[Answer(body, status)] * 2)  # a deletion by GET may be repeated by POST
             try:
-                outcome = hook.add_once(ADDRESS).status
-            except MailPartnerError:
+                outcome = call(hook)
+            except MailPartnerError as error:
                 outcome = None
-            assert plain_outcome(b"" if status == 204 else body, status) == outcome
+                assert not [secret for secret in SECRETS if secret in f"{error!r}{vars(error)}"]
+            assert plain_outcome(body, status, **outcomes) == outcome
 
         check()
 

@@ -206,9 +206,9 @@ def make_push() -> PushUnsubscribesOperator:
     assert_type(operator.sql_conn_id, str | None)
     assert_type(operator.column, str)
     assert_type(operator.mailpartner_conn_id, str)
-    assert_type(operator.per_minute, int)
-    assert_type(operator.max_added, int)
-    assert_type(operator.dry_run, bool)
+    assert_type(operator.per_minute, int | str)
+    assert_type(operator.max_added, int | str)
+    assert_type(operator.dry_run, bool | str)
     assert_type(operator.keep_days, int | None)
     return operator
 
@@ -225,7 +225,7 @@ def make_confirmation() -> ConfirmPushesOperator:
     assert_type(operator.snapshot, str)
     assert_type(operator.destination, str)
     assert_type(operator.mailpartner_conn_id, str)
-    assert_type(operator.max_missing, int)
+    assert_type(operator.max_missing, int | str)
     return operator
 
 
@@ -240,10 +240,10 @@ def make_deletion() -> DeleteUnsubscribesOperator:
         per_minute=1000,
     )
     assert_type(operator.ids, str)
-    assert_type(operator.dry_run, bool)
-    assert_type(operator.max_deleted, int)
+    assert_type(operator.dry_run, bool | str)
+    assert_type(operator.max_deleted, int | str)
     assert_type(operator.mailpartner_conn_id, str)
-    assert_type(operator.per_minute, int)
+    assert_type(operator.per_minute, int | str)
     return operator
 
 

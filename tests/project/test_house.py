@@ -50,7 +50,7 @@ ROOMS = {
     "operators": {
         *("api", "lake", "privacy", "hooks", "snapshots", "changes", "pushes", "warehouse"),
     },
-    "ui": {"lake", "hooks", "operators.links"},
+    "ui": {"lake", "hooks", "operators.links", "pushes.batches"},
     "__main__": {"hooks", "lake", "privacy"},
 }
 

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData
 from tests.support.api import connect
 from tests.support.landing import land
@@ -137,9 +136,3 @@ def test_damaged_journal(pushed):
 
     assert "anne" not in str(caught.value)
     assert caught.value.__context__ is None
-
-
-def test_arguments(pushed):
-    """An argument that makes no sense is refused by name."""
-    with pytest.raises(AirflowFailException, match="max_missing: expected a count of 0 or more"):
-        confirm(pushed, max_missing=-1)

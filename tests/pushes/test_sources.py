@@ -147,30 +147,3 @@ class TestQuery:
         """A connection that does not exist is refused by name."""
         with pytest.raises(AirflowFailException, match="sql_conn_id: 'crm' cannot be used"):
             query(landed)
-
-    @pytest.mark.parametrize(
-        "arguments",
-        [
-            {"source": None, "sql": None},
-            {"source": "/a", "sql": SQL},
-            {"source": None, "sql": SQL, "sql_conn_id": None},
-        ],
-    )
-    def test_arguments(self, landed, arguments):
-        """Either files or a query with its connection."""
-        with pytest.raises(AirflowFailException, match="source: expected either source, or sql"):
-            push(landed, **{"sql_conn_id": "crm", **arguments})
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"),
-    [("per_minute", 0), ("per_minute", "many"), ("max_added", 0), ("max_added", True),
-     ("dry_run", "perhaps"), ("dry_run", 1), ("keep_days", 0)],
-)  # fmt: skip
-def test_arguments(api, landed, tmp_path, argument, value):
-    """An argument that makes no sense is refused by name, and nobody is pushed."""
-    api.asked.clear()
-    with pytest.raises(AirflowFailException, match=f"{argument}: expected"):
-        push(landed, opt_outs(tmp_path / "a.parquet", ["a@x.fr"]), **{argument: value})
-
-    assert [] == api.asked

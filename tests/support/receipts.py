@@ -1,8 +1,10 @@
-"""A receipt of either kind."""
+"""A receipt of each kind."""
 
 from __future__ import annotations
 
 from mailpartner_provider.lake.receipts import ChangesReceipt, SnapshotReceipt
+from mailpartner_provider.pushes.confirmation import ConfirmationReceipt
+from mailpartner_provider.pushes.receipt import PushReceipt
 
 RECEIPT = SnapshotReceipt(
     snapshot_date="2026-11-22",
@@ -51,4 +53,38 @@ CHANGES = ChangesReceipt(
     dag_id=None,
     task_id=None,
     run_id=None,
+)
+_TASK_RUN = {"conn_id": "mailpartner_default", "dag_id": "d", "run_id": "r", "map_index": None}
+PUSHED = PushReceipt(
+    batch="0d3f5a7be1c24968",
+    push_date="2026-11-22",
+    uri="file:///lake/_pushes/dt=2026-11-22.0d3f5a7be1c24968.json",
+    dry_run=False,
+    given=40,
+    empty=0,
+    distinct=40,
+    already_listed=8,
+    to_push=32,
+    added=30,
+    already=1,
+    invalid=1,
+    resumed=0,
+    per_minute=1000,
+    seconds=1.92,
+    ended_at="2026-11-22T05:00:00.000000Z",
+    snapshot_uri=RECEIPT.uri,
+    snapshot_date="2026-11-22",
+    task_id="push",
+    **_TASK_RUN,
+)
+CONFIRMATION = ConfirmationReceipt(
+    batches=1,
+    waiting=0,
+    people=30,
+    confirmed=29,
+    missing=1,
+    snapshot_uri="file:///lake/unsubscribes/dt=2026-11-23/part-00000.parquet",
+    snapshot_date="2026-11-23",
+    task_id="confirm",
+    **_TASK_RUN,
 )

@@ -1,7 +1,9 @@
 """Land a list that changes every day, many times, while things go wrong; then count what is lost.
 
-Faults, their order and the list are drawn from a seed. A landing that fails or is killed is tried
-again, as Airflow's retries do. In the end every partition is held against the list of its day.
+Now and then, opt-outs that were collected elsewhere are pushed, and the next landing confirms them.
+Faults, their order and the list are drawn from a seed. A task that fails or is killed is tried
+again, as Airflow's retries do. In the end every partition is held against the list of its day, and
+the list against everybody who said no.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -26,17 +28,20 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from mailpartner_provider.hooks.connection import key_forms
+from mailpartner_provider.lake.names import is_push_file
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
 from mailpartner_provider.testing.faults import Fault
 from mailpartner_provider.testing.server import StandIn
-from tests.campaigns.soak.account import MARK, Account, Rows, record_key, row_key
+from tests.campaigns.soak.account import MARK, Account, Rows, people, record_key, row_key
 from tests.support.bucket import Bucket
 from tests.support.lake import files
+from tests.support.pushing import opt_outs
 
 FIRST_DAY = date(2020, 1, 1)
 LAKE = "s3://aws_default@soak/unsubscribes"
 TRIES = 40
+PUSH_EVERY = 10  # landings
 
 FAULTS: dict[str, Fault] = {
     "408": faults.failing(408),
@@ -71,6 +76,8 @@ class Tally:
     """What happened, and what came of it."""
 
     landings: int = 0
+    pushes: int = 0
+    people: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     kills: int = 0
     failed: int = 0
@@ -82,9 +89,11 @@ class Tally:
     def __str__(self) -> str:
         each = "".join(f"\n  {count:>6} {name}" for name, count in sorted(self.faults.items()))
         return (
-            f"{self.landings} landings, {self.failed} tries that failed, {self.kills} kills, "
+            f"{self.landings} landings, {self.pushes} pushes, {self.failed} tries that failed, "
+            f"{self.kills} kills, "
             f"{self.faults.total()} faults:{each}\n"
-            f"soak: {self.compared} records compared, {self.lost} lost, {self.invented} invented, "
+            f"soak: {self.compared} records compared, {self.people} people who said no, "
+            f"{self.lost} lost, {self.invented} invented, "
             f"{self.leaked} leaked"
         )
 
@@ -101,16 +110,20 @@ def main() -> None:
 
 
 def soak(landings: int, seed: int) -> Tally:
-    """Land so many days, most in a local folder and some in S3, and look at what lies there."""
+    """Land so many days, most in a local folder and some in S3, and look at what lies there.
+
+    What the API's list has in the end is compared, too.
+    """
     draw, tally = random.Random(seed), Tally()
     account, expected = Account(draw), dict[tuple[str, date], Rows]()
     with (
         tempfile.TemporaryDirectory() as folder,
         Bucket("soak") as bucket,
-        StandIn() as api,
+        Api(account) as api,
     ):
         lake = Path(folder) / "lake"
         with Worker(api, bucket, Path(folder)) as worker:
+            pushed: set[str] | None = None
             for number in range(landings):
                 day = FIRST_DAY + timedelta(days=number)
                 account.live_through(day)
@@ -118,6 +131,17 @@ def soak(landings: int, seed: int) -> Tally:
                 destination = LAKE if number % 5 == 4 else str(lake)
                 land_at_last(api, worker, destination, day, draw, tally)
                 expected[destination, day] = account.rows()
+                if destination == LAKE:
+                    continue
+                if pushed is not None:
+                    confirm_at_last(api, worker, destination, day, account, pushed, draw, tally)
+                    pushed = None
+                if number % PUSH_EVERY == 0:
+                    source = Path(folder) / "opt_outs.parquet"
+                    pushed = push_at_last(
+                        api, worker, destination, day, account, source, draw, tally
+                    )
+        compare_people(account, tally)
         stores = {str(lake): files(lake), LAKE: _below("unsubscribes/", bucket)}
         for (destination, day), rows in expected.items():
             compare(rows, _landed(stores[destination], day), tally)
@@ -133,8 +157,22 @@ def soak(landings: int, seed: int) -> Tally:
     return tally
 
 
+class Api(StandIn):
+    """The API, which adds to an account's list."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()
+        self._account = account
+
+    def add(self, email: str, created_at: str | None = None) -> dict[str, Any]:
+        """Add an opt-out to the list; return its raw record."""
+        record = self._account.add(email)
+        self.unsubscribes = self._account.unsubscribes
+        return record
+
+
 class Worker:
-    """A process that lands; another one takes its place when it is killed."""
+    """A process that lands and pushes; another one takes its place when it is killed."""
 
     def __init__(self, api: StandIn, bucket: Bucket, folder: Path) -> None:
         self._log = (folder / "log").open("w")
@@ -147,9 +185,9 @@ class Worker:
         }
         self._process = self._start()
 
-    def land(self, destination: str, day: date) -> dict[str, Any] | None:
-        """Order a landing; None when the worker was killed over it."""
-        order = {"destination": destination, "day": day.isoformat()}
+    def do(self, task: str, destination: str, day: date, **more: Any) -> dict[str, Any] | None:
+        """Order a task; None when the worker was killed over it."""
+        order = {"task": task, "destination": destination, "day": day.isoformat(), **more}
         try:
             print(json.dumps(order), file=self._process.stdin, flush=True)
             line = self._process.stdout.readline()
@@ -191,19 +229,78 @@ def land_at_last(
 ) -> None:
     """Land a day as Airflow does with many retries, while things go wrong."""
     tally.landings += 1
+
+    def go_wrong() -> None:
+        api.script(*_script(worker, draw, tally, kills=0.05))
+
+    _do_at_last(api, worker, tally, go_wrong, ("land", destination, day))
+
+
+def push_at_last(
+    api: StandIn,
+    worker: Worker,
+    destination: str,
+    day: date,
+    account: Account,
+    source: Path,
+    draw: random.Random,
+    tally: Tally,
+) -> set[str]:
+    """Push what people said elsewhere in the same way; return the new people."""
+    tally.pushes += 1
+    told = account.hear()
+    opt_outs(source, told.rows)
+
+    def go_wrong() -> None:
+        for _ in range(3):
+            api.script(*[_unchanged] * draw.randrange(9))
+            api.script(*_script(worker, draw, tally, kills=0.15))
+
+    order = ("push", destination, day)
+    receipt = _do_at_last(api, worker, tally, go_wrong, order, source=str(source), run=tally.pushes)
+    counts = [receipt["already_listed"], receipt["added"] + receipt["already"], receipt["invalid"]]
+    assert [len(told.listed), len(told.new), len(told.invalid)] == counts, receipt
+    return told.new
+
+
+def confirm_at_last(
+    api: StandIn,
+    worker: Worker,
+    destination: str,
+    day: date,
+    account: Account,
+    pushed: set[str],
+    draw: random.Random,
+    tally: Tally,
+) -> None:
+    """Confirm a push: only those who were taken off the list since are missing."""
+    receipt = _do_at_last(api, worker, tally, lambda: None, ("confirm", destination, day))
+    missing = len(pushed & account.taken_off)
+    assert [len(pushed), missing] == [receipt["people"], receipt["missing"]], receipt
+
+
+def _do_at_last(
+    api: StandIn,
+    worker: Worker,
+    tally: Tally,
+    go_wrong: Callable[[], None],
+    order: tuple[str, str, date],
+    **more: Any,
+) -> dict[str, Any]:
     for _ in range(TRIES):
         api.behave()
-        api.script(*_script(worker, draw, tally))
-        answer = worker.land(destination, day)
+        go_wrong()
+        answer = worker.do(*order, **more)
         if answer and answer["receipt"]:
-            return
+            receipt: dict[str, Any] = answer["receipt"]
+            return receipt
         tally.failed += 1
-    raise AssertionError(f"{day} did not land in {TRIES} tries: {answer}")
+    raise AssertionError(f"{order} was not done in {TRIES} tries: {answer}")
 
 
-def _script(worker: Worker, draw: random.Random, tally: Tally) -> Iterator[Fault]:
-    """Draw what goes wrong with a landing."""
-    if draw.random() < 0.05:
+def _script(worker: Worker, draw: random.Random, tally: Tally, kills: float) -> Iterator[Fault]:
+    """Draw what goes wrong with a call, and with those after it; ``kills``: how often it kills."""
+    if draw.random() < kills:
         tally.kills += 1
         yield _killing(worker, draw.random(), draw.uniform(-0.02, 0.02))
         return
@@ -248,6 +345,18 @@ def compare(expected: Rows, landed: Rows, tally: Tally) -> None:
     tally.invented += (landed - expected).total()
 
 
+def compare_people(account: Account, tally: Tally) -> None:
+    """Compare the list with everybody who said no anywhere: each is on it once, and nobody else."""
+    listed, said_no = people(account.unsubscribes), Counter(account.said_no)
+    tally.people = said_no.total()
+    tally.lost += (said_no - listed).total()
+    tally.invented += (listed - said_no).total()
+
+
+def _unchanged(usual: Answer) -> Answer:
+    return usual
+
+
 def leaks(text: str, key: str) -> int:
     """Count the places where the key, in any form, or an address shows."""
     return sum(text.count(secret) for secret in (*key_forms(key), MARK, MARK.replace("@", "%40")))
@@ -268,7 +377,7 @@ def _receipts(stores: Mapping[str, Mapping[str, bytes]]) -> str:
         content.decode()
         for store in stores.values()
         for name, content in store.items()
-        if name.startswith("_receipts/")
+        if name.startswith(("_receipts/", "_pushes/"))
     )
 
 
@@ -283,6 +392,7 @@ def _check_names(
         names = {f"dt={day}/part-00000.parquet" for day in days}
         names |= {f"_receipts/dt={day}.json" for day in days}
         names |= {f"_rejected/dt={day}.jsonl" for day in days}
+        names |= set(filter(is_push_file, store))
         tally.invented += len(store.keys() - names)
 
 

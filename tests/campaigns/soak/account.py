@@ -1,12 +1,13 @@
-"""An account whose list changes every day, and the rows that each day's list must become."""
+"""An account whose list changes every day, what each day's list must become, and who is on it."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support.days import PARIS
 from tests.support.plain import plain, plain_row, read_plainly
@@ -18,13 +19,30 @@ _PEOPLE_AT_FIRST = 200
 Rows = Counter[tuple[Any, ...]]
 
 
+class Elsewhere(NamedTuple):
+    """Opt-outs that were collected elsewhere: people who are not on the list, people who are, and
+    what is no address; ``rows`` has all of them, some in two spellings, and some rows without."""
+
+    new: set[str]
+    listed: set[str]
+    invalid: set[str]
+    rows: list[str | None]
+
+
 class Account:
-    """A list that people join and leave, drawn from a seed."""
+    """A list that people join and leave, drawn from a seed.
+
+    ``said_no`` has everybody who said no, by a link or elsewhere, and was not taken off the list
+    since; ``taken_off`` has the others.
+    """
 
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
         self._next_id = 1
+        self._day = date.min
         self.unsubscribes: list[dict[str, Any]] = []
+        self.said_no: set[str] = set()
+        self.taken_off: set[str] = set()
 
     def live_through(self, day: date) -> None:
         """Add opt-outs of a day, remove some, and correct some records."""
@@ -36,7 +54,36 @@ class Account:
         ]
         if draw.random() < 0.03:  # an account that is closed, and one that is opened again
             corrected = corrected[: len(corrected) * 2 // 3]
-        self.unsubscribes = corrected + [self._record(day) for _ in range(joining)]
+        self.taken_off |= (gone := people(self.unsubscribes).keys() - people(corrected).keys())
+        joined = [self._record(day) for _ in range(joining)]
+        self.said_no = self.said_no - gone | people(joined).keys()
+        self.unsubscribes = corrected + joined
+        self._day = day
+
+    def hear(self) -> Elsewhere:
+        """Draw people who say no elsewhere; the list does not have the new ones yet."""
+        draw = self._draw
+        numbers = range(self._next_id, self._next_id + draw.randint(5, 30))
+        self._next_id = numbers.stop
+        new = [f"S{number}{MARK}" for number in numbers]
+        again = [f" {each.lower()}\t" for each in new if draw.random() < 0.2]
+        landed = [each for each in self.unsubscribes if each["id"] != "x" and each["email"]]
+        listed = [each["email"].upper() for each in draw.sample(landed, min(9, len(landed)))]
+        invalid = [f"no address {number}{MARK}" for number in range(draw.randrange(3))]
+        rows = [*new, *again, *listed, *invalid, None, "  "]
+        draw.shuffle(rows)
+        told = Elsewhere(
+            *({person(each) for each in some} for some in (new, listed, invalid)), rows
+        )
+        self.said_no |= told.new
+        return told
+
+    def add(self, email: str) -> dict[str, Any]:
+        """Add an opt-out to the list, as the API does; return its raw record."""
+        record = {"id": self._next_id, "email": email, "createdAt": f"{self._day} 12:00:00"}
+        self._next_id += 1
+        self.unsubscribes = [*self.unsubscribes, record]
+        return record
 
     def rows(self) -> Rows:
         """Return what the list must become by the contract: rows, and records in quarantine."""
@@ -63,6 +110,16 @@ class Account:
             {"id": "x"},
         ]
         return {**record, **draw.choice(odd)} if draw.random() < 0.1 else record
+
+
+def person(address: str) -> str:
+    """Return by which an address is the same person's as another spelling."""
+    return address.strip().lower()
+
+
+def people(records: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Count the records of each person."""
+    return Counter(person(each["email"]) for each in records if each["email"])
 
 
 def record_key(record: Any) -> tuple[Any, ...]:

@@ -1,16 +1,17 @@
-"""A short soak: many days, many faults, some kills; nothing lost, invented or leaked."""
+"""A short soak: days, pushes, many faults, some kills; nothing lost, invented or leaked."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 from mailpartner_provider.testing.server import DEFAULT_KEY
-from tests.campaigns.soak.__main__ import Tally, compare, leaks, soak
-from tests.campaigns.soak.account import MARK
+from tests.campaigns.soak.__main__ import Tally, compare, compare_people, leaks, soak
+from tests.campaigns.soak.account import MARK, Account
 
 
 def test_short_soak():
-    """Forty days with faults and kills lose, invent and leak nothing."""
+    """Forty days and four pushes with faults and kills lose, invent and leak nothing."""
     tally = soak(40, seed=5)
 
     assert (40, 0, 0, 0) == (tally.landings, tally.lost, tally.invented, tally.leaked), tally
@@ -18,6 +19,8 @@ def test_short_soak():
     assert tally.failed > 1
     assert len(tally.faults) > 10
     assert tally.compared > 5000
+    assert 4 == tally.pushes
+    assert tally.people > 200
 
 
 def test_counts():
@@ -28,6 +31,19 @@ def test_counts():
     compare(*rows, tally)
 
     assert (3, 2, 2) == (tally.compared, tally.lost, tally.invented)
+
+
+def test_people():
+    """Somebody who said no and is not on the list is lost; a second record of somebody, or one of
+    somebody who did not say no, is invented."""
+    account, tally = Account(random.Random(1)), Tally()
+    account.said_no = {"a", "b"}
+    for email in ("A ", "a", "c"):
+        account.add(email)
+
+    compare_people(account, tally)
+
+    assert (2, 1, 2) == (tally.people, tally.lost, tally.invented)
 
 
 def test_leaks():

@@ -8,9 +8,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from mailpartner_provider.ui.overview import Landing, Overview, landing_of, overview_of, unread
+from mailpartner_provider.ui.overview import (
+    Landing,
+    Overview,
+    landing_of,
+    overview_of,
+    push_of,
+    unread,
+)
 from mailpartner_provider.ui.page import View
-from tests.support.receipts import CHANGES, RECEIPT
+from tests.support.receipts import CHANGES, CONFIRMATION, PUSHED, RECEIPT
 
 VARIABLE = "mailpartner_destinations"
 NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
@@ -56,6 +63,9 @@ def states() -> dict[str, View]:
     ]
     worse = {"late": late, "shrunk": shrunk, "due": overview(ROOT, landings([1, 2]))}
     many += [each._replace(destination=f"{ROOT}/account={name}") for name, each in worse.items()]
+    pushed, lost = PUSHED.as_dict(), CONFIRMATION.as_dict()
+    pushes = [push_of(pushed), push_of(pushed, {**lost, "missing": 0}, RUN), push_of(pushed, lost)]
+    only_pushes = overview_of(f"{ROOT}/pushes", "s3://p", [], ZoneInfo("UTC"), NOW, pushes=pushes)
     asked = {"requested": RECEIPT.uri, "receipt": RECEIPT, "run_path": RUN, "listed": 30}
     views = {
         "good": View(VARIABLE, [good]),
@@ -64,6 +74,7 @@ def states() -> dict[str, View]:
         "late": View(VARIABLE, [late]),
         "shrunk": View(VARIABLE, [shrunk._replace(odd=odd)]),
         "broken": View(VARIABLE, [SILENT, good]),
+        "pushed": View(VARIABLE, [good._replace(pushes=pushes), only_pushes]),
         "wrong": View(VARIABLE, problem="It is not a JSON list of destinations"),
         "many": View(VARIABLE, [*many, SILENT]),
         "landing": View(VARIABLE, [good], **asked),

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailpartner_provider.ui.overview import check, landing_of, overview_of
-from tests.support.receipts import CHANGES, RECEIPT
+from mailpartner_provider.ui.overview import check, landing_of, overview_of, push_of
+from tests.support.receipts import CHANGES, CONFIRMATION, PUSHED, RECEIPT
 
 
 def look(*receipts, changes=(), now="2026-11-22T12:00:00"):
@@ -154,3 +154,52 @@ def test_first_changes():
     (landing,) = look(RECEIPT, changes=[replace(CHANGES, previous_snapshot_date=None)]).landings
 
     assert (None, None) == (landing.added, landing.removed)
+
+
+class TestPushes:
+    def test_numbers(self):
+        """A push is summarised: people that are on the list already, by the snapshot or by the
+        API, are one number, and the confirmation stands beside it."""
+        push = push_of(PUSHED.as_dict(), CONFIRMATION.as_dict(), "/dags/d")
+
+        assert (date(2026, 11, 22), 40, 9, 30, 1) == push[:5]
+        assert (29, 1, date(2026, 11, 23), "/dags/d") == push[5:]
+
+    def test_unconfirmed(self):
+        """Without a confirmation, nobody is confirmed or missing."""
+        assert (None, None, None) == push_of(PUSHED.as_dict())[5:8]
+
+    @pytest.mark.parametrize(
+        "odd", [{"added": "many"}, {"given": None}, {"push_date": 5}, {"push_date": "soon"}]
+    )
+    def test_odd(self, odd):
+        """A receipt with something else than a push is found out before it is shown."""
+        with pytest.raises((ValueError, TypeError)):
+            push_of(PUSHED.as_dict() | odd)
+
+    @pytest.mark.parametrize("odd", [{}, {**CONFIRMATION.as_dict(), "missing": "some"}])
+    def test_odd_confirmation(self, odd):
+        """So is a confirmation."""
+        with pytest.raises((ValueError, LookupError)):
+            push_of(PUSHED.as_dict(), odd)
+
+    def test_only_pushes(self):
+        """A destination that only has pushes is not late."""
+        push = push_of(PUSHED.as_dict())
+        at = datetime(2026, 11, 25, tzinfo=timezone.utc)
+
+        overview = overview_of("/p", "file:///p", [], ZoneInfo("UTC"), at, pushes=[push])
+
+        assert ("pushed", "Last push on 2026-11-22: 30 added") == overview[2:4]
+
+    def test_beside_landings(self):
+        """Pushes do not change the state of landings."""
+        push = push_of(PUSHED.as_dict(), CONFIRMATION.as_dict())
+        at = datetime(2026, 11, 25, tzinfo=timezone.utc)
+
+        landed = overview_of(
+            "/p", "file:///p", [landing_of(RECEIPT)], ZoneInfo("UTC"), at, pushes=[push]
+        )
+
+        assert "late" == landed.state
+        assert [push] == landed.pushes

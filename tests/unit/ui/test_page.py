@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from mailpartner_provider.ui.chart import HEIGHT, WIDTH, chart_of, signed
-from mailpartner_provider.ui.overview import LATE, Landing, Overview
+from mailpartner_provider.ui.overview import LATE, Landing, Overview, push_of
 from mailpartner_provider.ui.page import View, render
 from tests.support.html import shown
-from tests.support.receipts import CHANGES, RECEIPT
+from tests.support.receipts import CHANGES, CONFIRMATION, PUSHED, RECEIPT
 
 VARIABLE = "mailpartner_destinations"
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -177,9 +177,37 @@ class TestPage:
         """The receipt of changes is called that."""
         assert "Changes of 2026-11-22" in shown(render(View(VARIABLE, receipt=CHANGES)))[0]
 
+    def test_pushes(self):
+        """A push is a row of a table of its own, with what the next landing confirmed."""
+        pushes = [
+            push_of(PUSHED.as_dict(), run_path="/dags/d/runs/r/tasks/push"),
+            push_of(PUSHED.as_dict(), CONFIRMATION.as_dict()),
+        ]
+
+        html = render(View(VARIABLE, [overview(landing(0, 1))._replace(pushes=pushes)]))
+
+        texts, _ = shown(html)
+        rows = texts[texts.index("Task run", texts.index("Pushed to Mail Partner")) + 1 :]
+        assert ["2026-11-22", "40", "9", "30", "1", "–", "–", "not yet", "open"] == rows[:9]
+        assert ["2026-11-22", "40", "9", "30", "1", "29", "1", "2026-11-23", "–"] == rows[9:]
+        assert 'href="/dags/d/runs/r/tasks/push"' in html
+        assert 1 == html.count('class="number problem"')
+
+    def test_without_pushes(self):
+        """Where nobody pushes, nothing is said of it."""
+        assert "Pushed" not in render(View(VARIABLE, [overview(landing(0, 1))]))
+
+    def test_brief_pushes(self):
+        """Only the last pushes are listed, too."""
+        one = overview()._replace(pushes=[push_of(PUSHED.as_dict())] * 9)
+
+        assert 7 == render(View(VARIABLE, [one], listed=7)).count("not yet")
+
     def test_names(self):
         """Every chart has a name that says what it shows, and every table has headings."""
-        html = render(View(VARIABLE, [overview(landing(0, 12_000), landing(1, 11_000))]))
+        one = overview(landing(0, 12_000), landing(1, 11_000))
+
+        html = render(View(VARIABLE, [one._replace(pushes=[push_of(PUSHED.as_dict())])]))
 
         named = re.findall('<svg [^>]*role="img" aria-label="([^"]+)"', html)
         assert "On the list: between 11,000 and 12,000 from 2026-11-21 to 2026-11-22" == named[0]
@@ -216,7 +244,10 @@ class TestPage:
         receipt = replace(RECEIPT, **{"unknown_fields": evil, "run_id": evil, "uri": evil})
         one = landing(0, 1, status=evil)
         each = overview(one, landing(1, 1), destination=evil)._replace(
-            uri=evil, verdict=evil, odd=[evil]
+            uri=evil,
+            verdict=evil,
+            odd=[evil],
+            pushes=[push_of(PUSHED.as_dict(), run_path=evil)],
         )
 
         view = View(evil, [each, each], evil, evil, receipt, evil, evil)
