@@ -28,8 +28,8 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
     """Remove everything that was landed for days ``keep_days`` or more before a day.
 
     The last live snapshot before the day is always kept, because the changes of the day are
-    computed from it. A day's receipt is removed first, so that it never declares a missing file;
-    its partition last. If a removal is killed, the next one removes the rest.
+    computed from it. The receipts are removed first, so that none declares a missing file; the
+    partitions last. If a removal is killed, the next one removes the rest.
 
     :param newest: the day that has just been landed, which is kept
     :raises Conflict: another task has just landed one of the days
@@ -47,10 +47,8 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
         last_live = next((each.day for each in earlier if each.status == LIVE), None)
         kept = {last_live, *(day for day in days if newest - day < timedelta(days=keep_days))}
         old = sorted(days - kept)
-        for day in old:
-            for name in (receipt_file(day), rejected_file(day), partition_file(day)):
-                if name in existing:
-                    commit.remove(name)
+        for name_of in (receipt_file, rejected_file, partition_file):
+            commit.remove(name for name in map(name_of, old) if name in existing)
         commit.publish(lambda: None)
     for day in old:
         log.info("Removed the snapshot of %s (keep_days=%d)", day, keep_days)
@@ -67,8 +65,7 @@ def remove_old_pushes(destination: Destination, newest: date, keep_days: int) ->
         names = filter(is_push_file, commit.list_files(PUSHES))
         days = {name: day_in_name(name) or newest for name in names}
         old = [name for name, day in days.items() if newest - day >= timedelta(days=keep_days)]
-        for name in sorted(old):
-            commit.remove(name)
+        commit.remove(sorted(old))
         commit.publish(lambda: None)
     if old:
         log.info("Removed %d files of pushes (keep_days=%d)", len(old), keep_days)

@@ -124,7 +124,7 @@ def _plan_quarantine(commit: Commit, request: SnapshotRequest, past: Past, stage
         commit.info(name)
         commit.replace(name, staged.rejected_file)
     elif may_exist and commit.info(name):
-        commit.remove(name)
+        commit.remove([name])
 
 
 def _with_etag(

@@ -8,6 +8,7 @@ import pytest
 
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.lake.retention import remove_old
+from mailpartner_provider.lake.s3 import S3Folder
 from tests.support.api import THREE
 from tests.support.days import days_ago, today
 from tests.support.killed import kill
@@ -80,7 +81,7 @@ class TestKeepDays:
 
         assert names_of(0) | set(foreign) == set(landed.files())
 
-    @pytest.mark.parametrize("removals", [1, 2, 3, 4])
+    @pytest.mark.parametrize("removals", [1, 3, 4, 7, 8])
     def test_killed(self, landed, removals):
         """A kill midway leaves no receipt without its partition and its quarantine, and the next
         removal finds what is left."""
@@ -89,11 +90,38 @@ class TestKeepDays:
         left = set(landed.files())
         for days in range(1, 10):
             assert receipt_name(days_ago(days)) not in left or names_of(days) <= left
-        assert names_of(9) - left
-        assert names_of(7) <= left
+        assert 3 * 3 - removals == len(left & names_of(9, 8, 7))
 
         remove_old(LocalFolder(landed.folder), today(), 7)
         assert names_of(*range(1, 7)) == set(landed.files())
+
+    def test_amazon(self, api, bucket_lake, monkeypatch):
+        """At Amazon, all receipts are removed by one request, and then all partitions."""
+        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
+        for days in range(9, 0, -1):
+            land(bucket_lake, days_ago(days))
+        asked = bucket_lake.bucket.asked
+        asked.clear()
+
+        land(bucket_lake, keep_days=1)
+
+        assert {partition_name(), receipt_name()} == set(bucket_lake.files())
+        assert 2 == asked.count("POST /lake")
+        assert not [each for each in asked if each.startswith("DELETE")]
+
+    def test_many(self, api, bucket_lake, monkeypatch):
+        """More files than one request may remove are removed by several."""
+        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
+        monkeypatch.setattr(S3Folder, "removed_at_once", 3)
+        for days in range(9, 0, -1):
+            land(bucket_lake, days_ago(days))
+        asked = bucket_lake.bucket.asked
+        asked.clear()
+
+        land(bucket_lake, keep_days=1)
+
+        assert {partition_name(), receipt_name()} == set(bucket_lake.files())
+        assert 2 * 3 == asked.count("POST /lake")
 
     def test_object_store(self, api, bucket):
         """Old snapshots are removed from a bucket by three lists and two requests for each file."""
