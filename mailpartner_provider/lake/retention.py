@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import date, timedelta
 
+from mailpartner_provider.errors import Conflict
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import receipts
 from mailpartner_provider.lake.names import (
@@ -46,12 +47,26 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
         earlier = receipts(commit, sorted(days, reverse=True))
         last_live = next((each.day for each in earlier if each.status == LIVE), None)
         kept = {last_live, *(day for day in days if newest - day < timedelta(days=keep_days))}
+        day_before = newest - timedelta(days=1)
+        if receipt_file(day_before) not in existing:  # its landing may be about to write it
+            kept.add(day_before)
         old = sorted(days - kept)
         for name_of in (receipt_file, rejected_file, partition_file):
             commit.remove(name for name in map(name_of, old) if name in existing)
         commit.publish(lambda: None)
+        if old and destination.has_etags:
+            _check_removed(destination, old)
     for day in old:
         log.info("Removed the snapshot of %s (keep_days=%d)", day, keep_days)
+
+
+def _check_removed(destination: Destination, days: list[date]) -> None:
+    """Check that no day was landed again during its removal, which may have taken its partition.
+
+    An ETag of S3 does not tell a partition from the same one, landed again.
+    """
+    if again := destination.list_files(RECEIPTS).keys() & set(map(receipt_file, days)):
+        raise Conflict(f"{destination.uri(min(again))} has just been changed by another task")
 
 
 def remove_old_pushes(destination: Destination, newest: date, keep_days: int) -> None:
