@@ -39,9 +39,9 @@ class Declared(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A file to replace with a scratch file, or with a text made at that moment, or to remove."""
+    """A file to replace with a scratch file or a text made at that moment; or files to remove."""
 
-    name: str
+    names: list[str]
     file: Path | None = None
     text: Callable[[], str] | None = None
 
@@ -133,7 +133,7 @@ class Commit:
 
     def replace(self, name: str, file: Path) -> None:
         """Plan to replace a file with a finished scratch file."""
-        self._steps.append(_Step(name, file))
+        self._steps.append(_Step([name], file))
 
     def write(self, name: str, text: Callable[[], str]) -> None:
         """Plan to replace a file with a text.
@@ -141,11 +141,12 @@ class Commit:
         :param text: called when earlier steps are done, because it may need their ``version``
         """
         file = self._scratch / f"text-{len(self._steps)}"
-        self._steps.append(_Step(name, file, text))
+        self._steps.append(_Step([name], file, text))
 
-    def remove(self, name: str) -> None:
-        """Plan to remove a file."""
-        self._steps.append(_Step(name))
+    def remove(self, names: Iterable[str]) -> None:
+        """Plan to remove files, in any order."""
+        names, size = list(names), self.destination.removed_at_once
+        self._steps += [_Step(names[at : at + size]) for at in range(0, len(names), size)]
 
     def publish(self, heartbeat: Callable[[], None]) -> None:
         """Carry out the plan.
@@ -160,7 +161,7 @@ class Commit:
         has_etags = self.destination.has_etags
         with self.destination.locked(heartbeat):
             if not has_etags:  # under the lock nothing can change after this check
-                names = (step.name for step in self._steps)
+                names = (name for step in self._steps for name in step.names)
                 self._check([*self._required, *self._confirmed, *names])
                 self._check_files()
             for number, step in enumerate(self._steps, 1):
@@ -182,15 +183,16 @@ class Commit:
         return digest(copy) if copy else None
 
     def _carry_out(self, step: _Step) -> None:
-        expected = self._versions.get(step.name)
+        expected = {name: self._versions.get(name) for name in step.names}
         if step.file is None:
-            if expected is not None:
-                self.destination.remove(step.name, expected)
-            self._versions[step.name] = None
+            if existing := {name: each for name, each in expected.items() if each is not None}:
+                self.destination.remove(existing)
+            self._versions.update(dict.fromkeys(step.names))
             return
+        (name,) = step.names
         if step.text:
             self._write_text(step.file, step.text)
-        self._versions[step.name] = self.destination.publish(step.file, step.name, expected)
+        self._versions[name] = self.destination.publish(step.file, name, expected[name])
 
     def _write_text(self, file: Path, text: Callable[[], str]) -> None:
         with naming_path("write scratch files in", self._scratch):

@@ -144,8 +144,7 @@ class CreatedList:
             write_index(commit, lambda: kept)
             for name in sorted(files):
                 commit.replace(name, files[name])
-            for name in to_remove:
-                commit.remove(name)
+            commit.remove(to_remove)
             write_index(
                 commit,
                 lambda: (

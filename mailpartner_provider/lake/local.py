@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class LocalFolder:
     """A destination on a disk; scratch space lies in it, so that publishing is one rename."""
 
     has_etags = False
+    removed_at_once = 1
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -82,14 +83,15 @@ class LocalFolder:
             flush_folder(path.parent)
             return _version(path.stat())
 
-    def remove(self, name: str, expected: str) -> None:
-        path = self._root / name
-        self._check(name, expected)
-        with self._naming("remove", name):
-            path.unlink()
-            flush_folder(path.parent)
-            with suppress(OSError):  # ENOTEMPTY, or the names of others may not be removed here
-                path.parent.rmdir()
+    def remove(self, files: Mapping[str, str]) -> None:
+        for name, expected in files.items():
+            path = self._root / name
+            self._check(name, expected)
+            with self._naming("remove", name):
+                path.unlink()
+                flush_folder(path.parent)
+                with suppress(OSError):  # ENOTEMPTY, or the names of others may not be removed here
+                    path.parent.rmdir()
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _PROOF_BYTES = 8 * 2**20  # larger files are not sent twice to test the store
+_REMOVALS = 16  # files removed at a time
 _PATIENCE = 10.0  # seconds to wait for a cancelled request to end
 
 #: Whether a store honours a kind of condition, by its address and the kind; absent: not tested yet.
@@ -45,6 +46,7 @@ class ObjectStore(ABC):
     """
 
     has_etags = True
+    removed_at_once = 1000
 
     #: The scheme of URIs.
     scheme: str
@@ -91,7 +93,7 @@ class ObjectStore(ABC):
     def publish(self, file: Path, name: str, expected: str | None) -> str:
         is_conditional = self._is_conditional(expected)
         if not is_conditional or self._is_large(file):
-            self._look(name, expected)
+            self._wait(self._look(name, expected))
         try:
             version = self._send(file, name, expected)
         except ConditionFailed:
@@ -101,13 +103,8 @@ class ObjectStore(ABC):
             return self._prove(file, name, expected, version)
         return version
 
-    def remove(self, name: str, expected: str) -> None:
-        if not self._is_vendor():  # many stores honour conditions of uploads only
-            self._look(name, expected)
-        try:
-            self._run("remove", name, self._delete(self._prefix + name, expected))
-        except ConditionFailed:
-            raise self._conflict(name) from None
+    def remove(self, files: Mapping[str, str]) -> None:
+        self._wait(self._remove(files))
 
     def scratch(self) -> AbstractContextManager[Path]:
         return temporary_folder()
@@ -135,6 +132,31 @@ class ObjectStore(ABC):
     async def _delete(self, key: str, expected: str) -> None:
         """Delete a file, or raise ConditionFailed."""
 
+    async def _remove(self, files: Mapping[str, str]) -> None:
+        """Delete files by requests of their own, some at a time."""
+        left = list(files.items())
+
+        async def remove() -> None:
+            while left:
+                try:
+                    await self._remove_one(*left.pop())
+                except BaseException:
+                    left.clear()
+                    raise
+
+        removals = (remove() for _ in range(_REMOVALS))
+        for error in await asyncio.gather(*removals, return_exceptions=True):
+            if error:
+                raise error
+
+    async def _remove_one(self, name: str, expected: str) -> None:
+        if not self._is_vendor():  # many stores honour conditions of uploads only
+            await self._look(name, expected)
+        try:
+            await self._named("remove", name, self._delete(self._prefix + name, expected))
+        except ConditionFailed:
+            raise self._conflict(name) from None
+
     def _is_large(self, file: Path) -> bool:
         """Return whether a file is sent in another way than the one that was tested."""
         return False
@@ -146,10 +168,11 @@ class ObjectStore(ABC):
         """Return whether the store honours this kind of condition; None if not tested yet."""
         return self._is_vendor() or _conditional.get((self.address, _kind(expected)))
 
-    def _look(self, name: str, expected: str | None) -> None:
-        info = self._run("read", name, self._head(self._prefix + name))
+    async def _look(self, name: str, expected: str | None) -> None:
+        info = await self._named("read", name, self._head(self._prefix + name))
         if (info.version if info else None) != expected:
-            self.read(name)  # fails if the bucket is missing: HEAD answers 404 in both cases
+            # Fails if the bucket is missing: HEAD answers 404 in both cases.
+            await self._named("read", name, self._get(self._prefix + name, BytesIO()))
             raise self._conflict(name)
 
     def _send(self, file: Path, name: str, expected: str | None) -> str:
@@ -190,16 +213,24 @@ class ObjectStore(ABC):
         return Conflict(f"{self.uri(name)} was replaced by another landing: land the list again")
 
     def _run(self, verb: str, name: str, request: Coroutine[Any, Any, _T]) -> _T:
-        """Run a request in the file system's thread and wait for it.
+        """Make a request for a file and wait for it."""
+        return self._wait(self._named(verb, name, request))
 
-        The request is cancelled when the wait is interrupted, for example by a signal.
+    async def _named(self, verb: str, name: str, request: Coroutine[Any, Any, _T]) -> _T:
+        """Make a request for a file; its errors name the file."""
+        with naming_path(verb, self.uri(name), Exception):  # each client has its own errors
+            return await request
+
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do some work in the file system's thread and wait for it.
+
+        The work is cancelled when the wait is interrupted, for example by a signal.
         """
         ended = threading.Event()
 
         async def run() -> _T:
             try:
-                with naming_path(verb, self.uri(name), Exception):  # each client has its own errors
-                    return await request
+                return await work
             finally:
                 ended.set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import date, timedelta
 
+from mailpartner_provider.errors import Conflict
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import receipts
 from mailpartner_provider.lake.names import (
@@ -28,8 +29,8 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
     """Remove everything that was landed for days ``keep_days`` or more before a day.
 
     The last live snapshot before the day is always kept, because the changes of the day are
-    computed from it. A day's receipt is removed first, so that it never declares a missing file;
-    its partition last. If a removal is killed, the next one removes the rest.
+    computed from it. The receipts are removed first, so that none declares a missing file; the
+    partitions last. If a removal is killed, the next one removes the rest.
 
     :param newest: the day that has just been landed, which is kept
     :raises Conflict: another task has just landed one of the days
@@ -46,14 +47,26 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
         earlier = receipts(commit, sorted(days, reverse=True))
         last_live = next((each.day for each in earlier if each.status == LIVE), None)
         kept = {last_live, *(day for day in days if newest - day < timedelta(days=keep_days))}
+        day_before = newest - timedelta(days=1)
+        if receipt_file(day_before) not in existing:  # its landing may be about to write it
+            kept.add(day_before)
         old = sorted(days - kept)
-        for day in old:
-            for name in (receipt_file(day), rejected_file(day), partition_file(day)):
-                if name in existing:
-                    commit.remove(name)
+        for name_of in (receipt_file, rejected_file, partition_file):
+            commit.remove(name for name in map(name_of, old) if name in existing)
         commit.publish(lambda: None)
+        if old and destination.has_etags:
+            _check_removed(destination, old)
     for day in old:
         log.info("Removed the snapshot of %s (keep_days=%d)", day, keep_days)
+
+
+def _check_removed(destination: Destination, days: list[date]) -> None:
+    """Check that no day was landed again during its removal, which may have taken its partition.
+
+    An ETag of S3 does not tell a partition from the same one, landed again.
+    """
+    if again := destination.list_files(RECEIPTS).keys() & set(map(receipt_file, days)):
+        raise Conflict(f"{destination.uri(min(again))} has just been changed by another task")
 
 
 def remove_old_pushes(destination: Destination, newest: date, keep_days: int) -> None:
@@ -67,8 +80,7 @@ def remove_old_pushes(destination: Destination, newest: date, keep_days: int) ->
         names = filter(is_push_file, commit.list_files(PUSHES))
         days = {name: day_in_name(name) or newest for name in names}
         old = [name for name, day in days.items() if newest - day >= timedelta(days=keep_days)]
-        for name in sorted(old):
-            commit.remove(name)
+        commit.remove(sorted(old))
         commit.publish(lambda: None)
     if old:
         log.info("Removed %d files of pushes (keep_days=%d)", len(old), keep_days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -70,6 +71,19 @@ class S3Folder(ObjectStore):
 
     async def _delete(self, key: str, expected: str) -> None:
         await self._ask_if(expected, "delete_object", Key=key)
+
+    async def _remove(self, files: Mapping[str, str]) -> None:
+        # Other stores may ignore the ETags of this request, or not know it.
+        if len(files) == 1 or not self._is_vendor():
+            await super()._remove(files)
+            return
+        names = {self._prefix + name: name for name in files}
+        objects = [{"Key": key, "ETag": f'"{files[name]}"'} for key, name in names.items()]
+        request = self._ask("delete_objects", Delete={"Objects": objects, "Quiet": True})
+        answer = await self._named("remove", "", request)
+        for refused in answer.get("Errors", []):  # once more on its own, as S3 may have been busy
+            name = names[refused["Key"]]
+            await self._remove_one(name, files[name])
 
     async def _ask_if(self, expected: str | None, method: str, **request: Any) -> str:
         """Call a method of the client if the file has the expected version; return the new one."""

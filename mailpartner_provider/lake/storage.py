@@ -6,7 +6,7 @@ step, and only if the file with this name has not changed since it was read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -57,6 +57,8 @@ class Destination(Readable, Protocol):
 
     #: Whether the store has ETags or generations (and no locks).
     has_etags: bool
+    #: How many files one call of ``remove`` may delete.
+    removed_at_once: int
 
     def fetch(self, name: str, file: Path) -> str | None:
         """Copy a file into a scratch file; return its version, or None if there is no such file."""
@@ -77,11 +79,11 @@ class Destination(Readable, Protocol):
         :raises Conflict: the file is no longer of this version, or exists already
         """
 
-    def remove(self, name: str, expected: str) -> None:
-        """Delete a file.
+    def remove(self, files: Mapping[str, str]) -> None:
+        """Delete files, in any order.
 
-        :param expected: the version to delete
-        :raises Conflict: the file is no longer of this version
+        :param files: the version to delete of each, by name
+        :raises Conflict: a file is no longer of this version; it is kept, others may be deleted
         """
 
     def scratch(self) -> AbstractContextManager[Path]:

@@ -75,6 +75,8 @@ def land_snapshot(
         staged = stage(stream, scratch, request.day, cutoff, heartbeat, request.email_mode, erased)
         _check_limits(staged, request.limits, past.last)
         receipt = _plan(commit, request, past, stream, staged, LIVE if is_live else BACKDATED)
+        if request.day < today:  # a removal of old days may be under way
+            commit.confirm(past.published.name)
         commit.publish(raise_if_stopped)
     if request.keep_days:
         remove_old(request.destination, request.day, request.keep_days)
@@ -124,7 +126,7 @@ def _plan_quarantine(commit: Commit, request: SnapshotRequest, past: Past, stage
         commit.info(name)
         commit.replace(name, staged.rejected_file)
     elif may_exist and commit.info(name):
-        commit.remove(name)
+        commit.remove([name])
 
 
 def _with_etag(

@@ -20,7 +20,7 @@ from mailpartner_provider.lake.history import (
     refuse_another,
 )
 from mailpartner_provider.lake.layouts import CREATED, CreatedList, Snapshot
-from mailpartner_provider.lake.names import RECEIPTS
+from mailpartner_provider.lake.names import RECEIPTS, receipt_file
 from mailpartner_provider.lake.parquet import is_marked_backdated
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, SnapshotReceipt
 from mailpartner_provider.snapshots.request import SnapshotRequest
@@ -76,9 +76,8 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
     # Read the day before first: then a daily landing of snapshots need not list the receipts.
     previous, newer = _first(commit, islice(earlier_days(commit, day), 1)), None
     if previous is None or request.partition_by == CREATED or day < today:
-        if request.partition_by == CREATED and day < today:  # no newer list may land in between
-            commit.list_files(RECEIPTS)
-            commit.require_files(RECEIPTS)
+        if request.partition_by == CREATED:
+            _require_no_newer(commit, day, today)
         days = _days_until(today, commit)
         newer = _first(commit, (found for found in days if found > day))
         previous = previous or _first(commit, (found for found in days if found < day))
@@ -158,6 +157,15 @@ def _is_marked(published: Snapshot) -> bool:
     """Return whether the metadata of the partition marks it as backdated."""
     copy = published.copy()
     return copy is not None and is_marked_backdated(copy)
+
+
+def _require_no_newer(commit: Commit, day: date, today: date) -> None:
+    """Make the commit fail if the list of a later day is landed in between."""
+    if day < today:
+        commit.list_files(RECEIPTS)
+        commit.require_files(RECEIPTS)
+    else:  # midnight may pass
+        commit.require(receipt_file(day + timedelta(days=1)))
 
 
 def _days_until(today: date, commit: Commit) -> list[date]:

@@ -6,8 +6,10 @@ from functools import partial
 
 import pytest
 
+from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.lake.local import LocalFolder
 from mailpartner_provider.lake.retention import remove_old
+from mailpartner_provider.lake.s3 import S3Folder
 from tests.support.api import THREE
 from tests.support.days import days_ago, today
 from tests.support.killed import kill
@@ -65,6 +67,16 @@ class TestKeepDays:
 
         assert before == landed.files()
 
+    def test_without_receipt(self, landed):
+        """A partition without a receipt is removed, unless it is of the day before: the landing of
+        that day may be about to write its receipt."""
+        for days in (1, 2):
+            landed.receipt_path(days_ago(days)).unlink()
+
+        land(landed, max_rejected=1, keep_days=1)
+
+        assert names_of(0, 1) - {receipt_name(days_ago(1))} == set(landed.files())
+
     def test_foreign_files(self, landed):
         """Files of others stay, in folders of old days too."""
         foreign = (
@@ -80,7 +92,7 @@ class TestKeepDays:
 
         assert names_of(0) | set(foreign) == set(landed.files())
 
-    @pytest.mark.parametrize("removals", [1, 2, 3, 4])
+    @pytest.mark.parametrize("removals", [1, 3, 4, 7, 8])
     def test_killed(self, landed, removals):
         """A kill midway leaves no receipt without its partition and its quarantine, and the next
         removal finds what is left."""
@@ -89,14 +101,41 @@ class TestKeepDays:
         left = set(landed.files())
         for days in range(1, 10):
             assert receipt_name(days_ago(days)) not in left or names_of(days) <= left
-        assert names_of(9) - left
-        assert names_of(7) <= left
+        assert 3 * 3 - removals == len(left & names_of(9, 8, 7))
 
         remove_old(LocalFolder(landed.folder), today(), 7)
         assert names_of(*range(1, 7)) == set(landed.files())
 
+    def test_amazon(self, api, bucket_lake, monkeypatch):
+        """At Amazon, all receipts are removed by one request, and then all partitions."""
+        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
+        for days in range(9, 0, -1):
+            land(bucket_lake, days_ago(days))
+        asked = bucket_lake.bucket.asked
+        asked.clear()
+
+        land(bucket_lake, keep_days=1)
+
+        assert {partition_name(), receipt_name()} == set(bucket_lake.files())
+        assert 2 == asked.count("POST /lake")
+        assert not [each for each in asked if each.startswith("DELETE")]
+
+    def test_many(self, api, bucket_lake, monkeypatch):
+        """More files than one request may remove are removed by several."""
+        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
+        monkeypatch.setattr(S3Folder, "removed_at_once", 3)
+        for days in range(9, 0, -1):
+            land(bucket_lake, days_ago(days))
+        asked = bucket_lake.bucket.asked
+        asked.clear()
+
+        land(bucket_lake, keep_days=1)
+
+        assert {partition_name(), receipt_name()} == set(bucket_lake.files())
+        assert 2 * 3 == asked.count("POST /lake")
+
     def test_object_store(self, api, bucket):
-        """Old snapshots are removed from a bucket by three lists and two requests for each file."""
+        """Old snapshots are removed from a bucket by four lists and two requests for each file."""
         lake = "s3://aws_default@lake/x"
         for days in (3, 2, 1):
             land(lake, days_ago(days))
@@ -110,3 +149,50 @@ class TestKeepDays:
         )
         asked = [each for each in bucket.asked if "/lake/x/" in each]  # without the lists
         assert 8 + 3 + 2 * 4 == len(asked), asked
+
+
+class TestBackfillInBetween:
+    """In a bucket, a day that is landed while it is removed is there whole, or not at all."""
+
+    @pytest.fixture
+    def day(self):
+        """The day that is removed."""
+        return days_ago(9)
+
+    def before(self, bucket, asked, work):
+        """Do some work just before this request is answered for the first time."""
+        left = [work]
+
+        def fault(request):
+            if request.asked == asked and left:
+                left.pop()()
+            return request.answer()
+
+        bucket.fault = fault
+
+    def test_landing(self, api, bucket_lake, day):
+        """A backfill whose partition is removed before its receipt is there lands it again."""
+        destination = open_destination(str(bucket_lake))
+        self.before(
+            bucket_lake.bucket,
+            f"PUT /lake/{bucket_lake.receipt_path(day)}",
+            lambda: remove_old(destination, today(), 2),
+        )
+
+        land(bucket_lake, day)
+
+        assert {partition_name(day), receipt_name(day)} == set(bucket_lake.files())
+
+    def test_removal(self, api, bucket_lake, day):
+        """A removal during which the same list is landed again removes that, too: its ETag is the
+        one that was to be removed."""
+        land(bucket_lake, day)
+        self.before(
+            bucket_lake.bucket,
+            f"DELETE /lake/{bucket_lake.partition(day)}",
+            lambda: land(bucket_lake, day),
+        )
+
+        land(bucket_lake, keep_days=2)
+
+        assert {partition_name(), receipt_name()} == set(bucket_lake.files())

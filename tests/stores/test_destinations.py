@@ -37,7 +37,7 @@ def remove(destination):
 
     def remove(name: str, expected: str) -> None:
         with destination.locked(lambda: None):
-            destination.remove(name, expected)
+            destination.remove({name: expected})
 
     return remove
 

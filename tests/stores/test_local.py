@@ -103,10 +103,10 @@ class TestPublishing:
         for name in ("a/1", "a/2"):
             publish(lake, name)
 
-        destination.remove("a/1", destination.info("a/1").version)
+        destination.remove({"a/1": destination.info("a/1").version})
         assert (lake / "a").exists()
 
-        destination.remove("a/2", destination.info("a/2").version)
+        destination.remove({"a/2": destination.info("a/2").version})
         assert [] == list(lake.iterdir())
 
     def test_foreign_files(self, lake):
@@ -437,7 +437,7 @@ class TestErrors:
             ("read", lambda place, file: place.info("a/1")),
             ("read", lambda place, file: place.fetch("a/1", file)),
             ("read", lambda place, file: place.publish(file, "a/1", None)),
-            ("read", lambda place, file: place.remove("a/1", "x")),
+            ("read", lambda place, file: place.remove({"a/1": "x"})),
         ],
     )
     def test_named(self, blocked, lake, tmp_path, verb, act):

@@ -64,7 +64,7 @@ class TestConditions:
             file.write_bytes(b"more")
             destination.publish(file, NAME, seen)
         else:
-            destination.remove(NAME, seen)
+            destination.remove({NAME: seen})
         before = store.files()
         file.write_bytes(b"late")
 
@@ -84,11 +84,11 @@ class TestConditions:
             file.write_bytes(b"more")
             destination.publish(file, NAME, seen)
         else:
-            destination.remove(NAME, seen)
+            destination.remove({NAME: seen})
         before = store.files()
 
         with pytest.raises(Conflict):
-            destination.remove(NAME, seen)
+            destination.remove({NAME: seen})
 
         assert before == store.files()
 
@@ -130,7 +130,7 @@ class TestConditions:
         ("read", lambda lake, file: lake.fetch(NAME, file)),
         ("list", lambda lake, file: lake.list_files("dt=")),
         ("write", lambda lake, file: lake.publish(file, NAME, None)),
-        ("read", lambda lake, file: lake.remove(NAME, "1")),
+        ("read", lambda lake, file: lake.remove({NAME: "1"})),
     ],
 )
 def test_no_bucket(store, file, verb, act):
@@ -218,7 +218,7 @@ class TestIgnorant:
         with pytest.raises(Conflict):
             destination.publish(file, NAME, seen)
         with pytest.raises(Conflict):
-            destination.remove(NAME, seen)
+            destination.remove({NAME: seen})
 
         # Not the content: this server may answer a PUT before it has written all of the file.
         assert version == destination.info(NAME).version

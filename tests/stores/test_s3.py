@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 
 import pandas as pd
@@ -16,12 +17,19 @@ from mailpartner_provider.testing.answers import Answer
 from tests.support.api import THREE, at_once, cut_off, listing
 from tests.support.bucket import KEY, SECRET
 from tests.support.days import days_ago, today, yesterday
+from tests.support.docs import PAGES
 from tests.support.front import Request, refusing
 from tests.support.lake import BucketLake
 from tests.support.landing import land, operator
 from tests.support.stores import prove
 
 ROOT = "mailpartner/unsubscribes"
+#: The requests that a right allows: their method, and whether they list the bucket.
+RIGHTS = {
+    "s3:GetObject": [("GET", False), ("HEAD", False)],
+    "s3:PutObject": [("PUT", False)],
+    "s3:ListBucket": [("GET", True)],
+}
 
 pytestmark = pytest.mark.usefixtures("temporary_files")
 
@@ -86,6 +94,45 @@ class TestLanding:
 
         assert 8 == len(bucket.asked), bucket.asked
         assert f"PUT /lake/{lake.receipt_path()}" == bucket.asked[-1]
+
+    def test_least_rights(self, api, bucket, lake):
+        """The rights that the guide names for every day are enough: to land, to land again, and to
+        land another list, today and the day after."""
+        _, every_day, *_ = next(
+            line.split("|")[1:]
+            for line in PAGES["docs/guides/stores.md"].splitlines()
+            if line.startswith("| S3 |")
+        )
+        methods = {
+            method for right in re.findall("s3:[A-Za-z]+", every_day) for method in RIGHTS[right]
+        }
+
+        def fault(request):
+            is_list = request.asked == "GET /lake"
+            if (request.environ["REQUEST_METHOD"], is_list) in methods:
+                return request.answer()
+            return request.refuse("403 Forbidden", "AccessDenied", "Access Denied")
+
+        bucket.fault = fault
+        land(lake, yesterday())
+        land(lake)
+        land(lake)
+        api.unsubscribes = THREE[:2]
+        receipt = land(lake)
+
+        bucket.fault = Request.answer
+        assert receipt == lake.receipt()
+
+    def test_etag(self, api, bucket, lake):
+        """The receipt has the ETag of the file, so that a landing sees without reading the file
+        whether it is the one that was landed."""
+        receipt = land(lake)
+        assert hashlib.md5(bucket[lake.partition()]).hexdigest() == receipt["etag"]
+        bucket.asked.clear()
+
+        assert not land(lake)["changed"]
+        assert f"HEAD /lake/{lake.partition()}" in bucket.asked
+        assert f"GET /lake/{lake.partition()}" not in bucket.asked
 
     def test_other_days_stay(self, api, bucket, lake):
         """A landing touches its own day only."""

@@ -8,9 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
+from hashlib import md5
 from itertools import count
+from xml.etree import ElementTree
 
 import pytest
+from werkzeug.wsgi import get_input_stream
 
 from mailpartner_provider.compat import ObjectStoragePath
 from mailpartner_provider.errors import Conflict
@@ -26,7 +30,7 @@ PUT, GET, HEAD, DELETE, POST = (
     f"{method} /lake/{KEY}" for method in ("PUT", "GET", "HEAD", "DELETE", "POST")
 )
 LIST = "GET /lake"
-
+POST_LAKE = "POST /lake"
 
 UPLOAD = """
 import sys
@@ -80,9 +84,23 @@ class TestFewRequests:
         version = lake.publish(file, NAME, None)
         bucket.asked.clear()
 
-        lake.remove(NAME, version)
+        lake.remove({NAME: version})
 
         assert [HEAD, DELETE] == bucket.asked
+
+    def test_remove_many(self, bucket, lake, file, monkeypatch):
+        """Amazon removes many files by one request."""
+        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
+        versions = {
+            f"dt={number}/x": lake.publish(file, f"dt={number}/x", None) for number in "abc"
+        }
+        kept = lake.publish(file, NAME, None)
+        bucket.asked.clear()
+
+        lake.remove(versions)
+
+        assert [POST_LAKE] == bucket.asked
+        assert {NAME: kept} == {name: info.version for name, info in lake.list_files("").items()}
 
     def test_read(self, bucket, lake, file, tmp_path):
         """Content and version come by one request, as do size and version."""
@@ -130,7 +148,7 @@ class TestAnswers:
             lambda lake, file: lake.list_files("dt="),
             lambda lake, file: lake.publish(file, NAME, None),
             lambda lake, file: lake.publish(file, NAME, "stale"),
-            lambda lake, file: lake.remove(NAME, "stale"),
+            lambda lake, file: lake.remove({NAME: "stale"}),
         ],
     )
     def test_no_bucket(self, bucket, file, act):
@@ -263,6 +281,87 @@ class TestAnswers:
         for key in (KEY, "unsubscribes/large"):
             head = bucket._client.head_object(Bucket="lake", Key=key)
             assert sse.items() <= head.items()
+
+
+class TestRemoval:
+    """At Amazon, many files are removed by one request, with a condition for each."""
+
+    @pytest.fixture(autouse=True)
+    def amazon(self, bucket, monkeypatch):
+        """The server is Amazon's, and heeds the conditions, which moto does not."""
+        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
+        bucket.fault = partial(deleting_if_match, bucket)
+
+    @pytest.fixture
+    def versions(self, bucket, lake, file):
+        """Three files, of which another landing then replaced the second."""
+        versions = {
+            f"dt={number}/x": lake.publish(file, f"dt={number}/x", None) for number in "abc"
+        }
+        bucket["unsubscribes/dt=b/x"] = b"theirs"
+        return versions
+
+    def test_stale(self, bucket, lake, versions):
+        """A file that another landing replaced is a conflict, and kept."""
+        with pytest.raises(Conflict, match="dt=b/x was replaced by another landing"):
+            lake.remove(versions)
+
+        assert {"unsubscribes/dt=b/x": b"theirs"} == dict(bucket)
+
+    def test_gone(self, bucket, lake, versions):
+        """A file that another landing removed is a conflict, too."""
+        del bucket["unsubscribes/dt=b/x"]
+
+        with pytest.raises(Conflict, match="dt=b/x was replaced by another landing"):
+            lake.remove(versions)
+
+    @pytest.mark.parametrize("code", ["InternalError", "SlowDown"])
+    def test_busy(self, bucket, lake, versions, code):
+        """A file for which S3 was too busy is removed by a request of its own."""
+        versions["dt=b/x"] = lake.info("dt=b/x").version
+        bucket.fault = partial(deleting_if_match, bucket, busy={"unsubscribes/dt=c/x": code})
+        bucket.asked.clear()
+
+        lake.remove(versions)
+
+        assert {} == dict(bucket)
+        assert 1 == bucket.asked.count("DELETE /lake/unsubscribes/dt=c/x")
+
+    def test_denied(self, bucket, lake, versions):
+        """A file that may not be removed is named."""
+        denied = "unsubscribes/dt=a/x"
+        refuse = refusing(f"DELETE /lake/{denied}")
+
+        def fault(request):
+            if request.asked == POST_LAKE:
+                return deleting_if_match(bucket, request, busy={denied: "AccessDenied"})
+            return refuse(request)
+
+        bucket.fault = fault
+
+        with pytest.raises(OSError, match=f"^cannot remove s3://lake/{denied}: Access Denied$"):
+            lake.remove(versions)
+
+
+def deleting_if_match(bucket, request, busy=()):
+    """Delete many files as Amazon does: each if its ETag is the one in the request."""
+    if request.asked != POST_LAKE:
+        return request.answer()
+    asked = ElementTree.fromstring(get_input_stream(request.environ).read())
+    result = ElementTree.Element("DeleteResult")
+    for each in asked.findall("{*}Object"):
+        key, etag = each.findtext("{*}Key"), each.findtext("{*}ETag")
+        code = busy.get(key) if busy else None
+        if not code and (key not in bucket or etag != f'"{md5(bucket[key]).hexdigest()}"'):
+            code = "PreconditionFailed"
+        if code:
+            error = ElementTree.SubElement(result, "Error")
+            ElementTree.SubElement(error, "Key").text = key
+            ElementTree.SubElement(error, "Code").text = code
+        else:
+            del bucket[key]
+    request.start_response("200 OK", [("Content-Type", "application/xml")])
+    return [ElementTree.tostring(result)]
 
 
 class TestLarge:
@@ -463,7 +562,7 @@ class TestProof:
         monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
 
         version = lake.publish(file, NAME, None)
-        lake.remove(NAME, version)
+        lake.remove({NAME: version})
 
         assert [PUT, DELETE] == bucket.asked
 
@@ -510,6 +609,6 @@ class TestProof:
         with pytest.raises(Conflict):
             lake.publish(file, NAME, version)
         with pytest.raises(Conflict):
-            lake.remove(NAME, version)
+            lake.remove({NAME: version})
 
         assert b"theirs" == bucket[KEY]

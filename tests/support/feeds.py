@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
@@ -40,9 +41,9 @@ class Stopping(LocalFolder):
         self._step()
         return super().publish(file, name, expected)
 
-    def remove(self, name: str, expected: str) -> None:
+    def remove(self, files: Mapping[str, str]) -> None:
         self._step()
-        super().remove(name, expected)
+        super().remove(files)
 
     def _step(self) -> None:
         if self._left == 0:

@@ -118,6 +118,13 @@ class Lander:
             if receipt.changed and receipt.day == today():  # the list of today was not whole
                 self.account.newest = self.account.late
 
+    def overdue(self, destination: Any, day: date) -> None:
+        """Land the list of an earlier day on that day, or, if that fails, today."""
+        try:
+            self._land(destination, day, partial(self.account.fetch, day), day, tries=1)
+        except RequestFailed:
+            self.backfill(destination, day)
+
     def again(self, destination: Any) -> SnapshotReceipt:
         """Land the newest list once more."""
         return self._land(destination, today(), self.account.fetch_again)
@@ -128,6 +135,7 @@ class Lander:
         day: date,
         fetch: Callable[[], UnsubscribeStream],
         on: date | None = None,
+        tries: int = TRIES,
     ) -> SnapshotReceipt:
         request = SnapshotRequest(
             day,
@@ -137,7 +145,7 @@ class Lander:
             partition_by=self._partition_by,
             keep_days=self._keep_days if day == today() else None,
         )
-        for _ in range(TRIES - 1):
+        for _ in range(tries - 1):
             with suppress(RequestFailed):
                 return land_snapshot(request, on or today(), fetch, lambda _: None)
         return land_snapshot(request, on or today(), fetch, lambda _: None)
@@ -165,10 +173,21 @@ def _backfill(lander: Lander, partition_by: str) -> Meeting:
     return Meeting([_on(lander.live, yesterday())], lander.live, lander.backfill)
 
 
+def _midnight(lander: Lander, partition_by: str) -> Meeting:
+    """A landing of today meets one of yesterday that began before midnight, and ends late."""
+    before = [_on(lander.live, days_ago(2))]
+    return Meeting(before, lander.live, _on(lander.overdue, yesterday()))
+
+
 def _retention(lander: Lander, partition_by: str) -> Meeting:
     """A landing that removes an old day meets a landing of that day."""
     before = [_on(lander.live, days_ago(6)), _on(lander.live, days_ago(5))]
     return Meeting(before, lander.live, _on(lander.backfill, days_ago(6)))
+
+
+def _retention_of_backfill(lander: Lander, partition_by: str) -> Meeting:
+    before = [_on(lander.backfill, days_ago(6)), _on(lander.live, days_ago(5))]
+    return _retention(lander, partition_by)._replace(before=before)
 
 
 def _retention_twice(lander: Lander, partition_by: str) -> Meeting:
@@ -180,7 +199,9 @@ MEETINGS = {
     "landings": _relandings,
     "erasure": _erasure,
     "backfill": _backfill,
+    "midnight": _midnight,
     "retention": _retention,
+    "retention of a backfill": _retention_of_backfill,
     "two retentions": _retention_twice,
 }
 #: Each kind with each layout and list; if the two differ, also with their roles exchanged.
@@ -250,10 +271,6 @@ def _check(store: Store, lander: Lander, partition_by: str, kind: str) -> None:
     nothing, but removes what was landed for an old day after that had been removed."""
     is_erased, keeps_days = kind == "erasure", "retention" in kind
     files = store.files()
-    if keeps_days and receipt_name(days_ago(6)) not in files:
-        # In an object store the backfill of a day that is just removed may leave a partition
-        # without a receipt, which nothing believes.
-        files.pop(partition_name(days_ago(6)), None)
     partitions = holds_newest(files, lander, partition_by, is_erased=is_erased)
 
     receipt = lander.again(store.open())

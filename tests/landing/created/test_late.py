@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, time
+
 import pytest
 
+from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.compat import AirflowFailException
-from mailpartner_provider.lake.layouts import INDEX
-from tests.support.api import THREE
+from mailpartner_provider.errors import Conflict
+from mailpartner_provider.hooks.storage import open_destination
+from mailpartner_provider.lake.layouts import CREATED, INDEX
+from mailpartner_provider.snapshots.landing import land_snapshot
+from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
+from tests.support.api import THREE, listing
 from tests.support.created import (
     FIVE,
     land_created,
     partitions,
 )
-from tests.support.days import days_ago, today, yesterday
+from tests.support.days import PARIS, days_ago, today, yesterday
 from tests.support.lake import receipt_name
 from tests.support.landing import land
+
+
+def land_on(store, day, records, before=lambda: None):
+    """Land a list on its own day, without Airflow; ``before`` is called once it is staged."""
+    body = json.dumps(listing(records)).encode()
+    noon = datetime.combine(day, time(12), PARIS)
+    request = SnapshotRequest(
+        day, PARIS, open_destination(str(store)), Limits(max_shrink=None), partition_by=CREATED
+    )
+    return land_snapshot(
+        request,
+        day,
+        lambda: UnsubscribeStream([body], PARIS, observed_at=noon),
+        lambda _: before(),
+    )
 
 
 class TestLate:
@@ -89,6 +112,24 @@ class TestLate:
 
         assert 3 == land_created(lake, yesterday())["partitions_written"]
         assert "landing it again" in log()
+
+    @pytest.mark.parametrize("people", [THREE, FIVE], ids=["same", "more"])
+    def test_midnight(self, api, store, people):
+        """A landing that begins before midnight, and ends after one of the next day, publishes
+        nothing, whether or not that one found the list as it was; its next try keeps the newer
+        list."""
+        api.unsubscribes = people
+        land_on(store, days_ago(2), THREE)
+
+        with pytest.raises(Conflict):
+            land_on(store, yesterday(), THREE[:2], before=lambda: land_created(store))
+
+        kept = land_created(store, yesterday())
+        assert (str(today()), len(people)) == (kept["snapshot_date"], kept["rows"])
+        assert not land_created(store)["changed"]
+        assert {receipt_name(day) for day in (days_ago(2), today())} == {
+            name for name in store.files() if name.startswith("_receipts/")
+        }
 
     def test_history(self, api, lake):
         """The receipt names the list of an earlier day."""
