@@ -239,8 +239,8 @@ def test_every_third_party_is_in_the_table(module):
 
 
 def test_pure():
-    """All but hooks, operators, two plugins, the application behind the page and what needs pyiceberg
-    is imported without Airflow, requests, DuckDB."""
+    """All but hooks, operators, two plugins, the application behind the page, and what needs
+    pyiceberg, is imported without Airflow, requests, DuckDB."""
     impure = {"hooks", "operators", "ui.plugin", "ui.application", "testing.plugin"}
     impure |= {"warehouse.iceberg", "warehouse.iceberg_table"}
     names = [f"{ROOT}.{module}" for module in MODULES if not within(module, impure | {ROOT})]
