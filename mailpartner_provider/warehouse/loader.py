@@ -140,7 +140,8 @@ class Loader(ABC):
                 if landed.sha256 == part.sha256:
                     raise
             if landed.sha256 == part.sha256:
-                log.info("Loaded %d rows of %s into %s", part.rows, part.day, self.request.table)
+                rows = counted(part.rows, "row")
+                log.info("Loaded %s of %s into %s", rows, part.day, self.request.table)
                 return part.rows
             part = landed
         raise UnknownPartition(
