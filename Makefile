@@ -179,7 +179,7 @@ constraints/dbt.txt:
 	$(COMPILE:pyproject.toml=) --group dbt --output-file $@
 
 # These lines do not run with the newest of what they need, so they get it as of that time. That has
-# what the tests need, but not what the campaigns do.
+# what the tests and `make test-scheduler` need, but not what the other campaigns do.
 constraints/airflow-3.2.txt: COMPILE += --exclude-newer 2026-06-20
 constraints/airflow-3.0.txt: COMPILE += --exclude-newer 2025-09-01 \
   --exclude-newer-package time-machine=2026-01-25  # before 3, it also moves the monotonic clock
