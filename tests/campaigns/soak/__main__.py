@@ -63,6 +63,8 @@ FAULTS: dict[str, Fault] = {
     "XML error": faults.combined(faults.refusing(7, "non", status=200), faults.xml()),
     "redirected elsewhere": faults.redirecting(),
 }
+#: Of an answer without a list.
+SHORT_FAULTS = {name: fault for name, fault in FAULTS.items() if name != "declares more"}
 ODDITIES: dict[str, Fault] = {
     "slow": faults.slow(0.001, 5000),
     "one byte a chunk": faults.in_pieces(1),
@@ -231,7 +233,7 @@ def land_at_last(
     tally.landings += 1
 
     def go_wrong() -> None:
-        api.script(*_script(worker, draw, tally, kills=0.05))
+        api.script(*_script(worker, draw, tally, FAULTS, kills=0.05))
 
     _do_at_last(api, worker, tally, go_wrong, ("land", destination, day))
 
@@ -254,7 +256,7 @@ def push_at_last(
     def go_wrong() -> None:
         for _ in range(3):
             api.script(*[_unchanged] * draw.randrange(9))
-            api.script(*_script(worker, draw, tally, kills=0.15))
+            api.script(*_script(worker, draw, tally, SHORT_FAULTS, kills=0.15))
 
     order = ("push", destination, day)
     receipt = _do_at_last(api, worker, tally, go_wrong, order, source=str(source), run=tally.pushes)
@@ -298,16 +300,18 @@ def _do_at_last(
     raise AssertionError(f"{order} was not done in {TRIES} tries: {answer}")
 
 
-def _script(worker: Worker, draw: random.Random, tally: Tally, kills: float) -> Iterator[Fault]:
-    """Draw what goes wrong with a call, and with those after it; ``kills``: how often it kills."""
+def _script(
+    worker: Worker, draw: random.Random, tally: Tally, choices: Mapping[str, Fault], kills: float
+) -> Iterator[Fault]:
+    """Draw what goes wrong with the next calls; ``kills``: how often the worker is killed."""
     if draw.random() < kills:
         tally.kills += 1
         yield _killing(worker, draw.random(), draw.uniform(-0.02, 0.02))
         return
     while draw.random() < 0.4:
-        name = draw.choice(list(FAULTS))
+        name = draw.choice(list(choices))
         tally.faults[name] += 1
-        yield _at_once(FAULTS[name])
+        yield _at_once(choices[name])
     if draw.random() < 0.2:
         name = draw.choice(list(ODDITIES))
         tally.faults[name] += 1
