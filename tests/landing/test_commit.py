@@ -18,10 +18,18 @@ from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
 from tests.support.api import THREE, connect, listing, without_wait
+from tests.support.changes import compare
 from tests.support.days import PARIS, days_ago, midnight, today, tomorrow, yesterday
 from tests.support.front import Request, refusing
 from tests.support.killed import kill
-from tests.support.lake import BucketLake, files, partition_name, quarantine_name, receipt_name
+from tests.support.lake import (
+    BucketLake,
+    Lake,
+    files,
+    partition_name,
+    quarantine_name,
+    receipt_name,
+)
 from tests.support.landing import land, operator
 
 LAYOUTS = ["snapshot", "created"]
@@ -335,6 +343,22 @@ class TestOneKind:
                 land(lake, day, **arguments)
 
         assert before == files(lake.folder)
+
+    def test_changes(self, api, lake, feed, monkeypatch, tmp_path):
+        """Changes of one account are refused where those of another one are."""
+        connect(monkeypatch, api, conn_id="other")
+        other = Lake(tmp_path / "other")
+        land(lake)
+        land(other, mailpartner_conn_id="other")
+        compare(lake, feed)
+        before = feed.files()
+
+        with pytest.raises(
+            AirflowFailException, match="is of the connection 'mailpartner_default'"
+        ):
+            compare(other, feed)
+
+        assert before == feed.files()
 
     def test_renamed(self, api, lake, monkeypatch):
         """A connection that was only renamed says so in its extra."""

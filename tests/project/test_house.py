@@ -288,3 +288,17 @@ def test_provider_info_is_light():
     names = {name.partition(".")[0] for name in statements("get_provider_info")}
 
     assert names <= {"__future__", "typing"}
+
+
+def test_one_writer():
+    """Only a commit changes a destination: nothing else publishes or removes a file there."""
+    callers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("publish", "remove")
+        and ast.unparse(node.value).endswith("destination")
+    }
+
+    assert {"lake/commit.py"} == callers
