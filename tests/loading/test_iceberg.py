@@ -543,7 +543,7 @@ def test_killed_in_the_first_load(lake, iceberg):
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("step", ["load", "write", "fill", "commit", "after the commit"])
 def test_two_writers(lake, iceberg, step, first):
-    """A second load that begins and ends within the first: each day is there once."""
+    """A second load that begins and ends within the first: each day is loaded once."""
     from tests.support.stepwise_iceberg import load_stepwise
 
     if not first:
@@ -562,6 +562,8 @@ def test_two_writers(lake, iceberg, step, first):
 
     assert [] == list(once)
     assert landed(lake) == held(iceberg)
+    digests = [each["mailpartner.sha256"] for each in iceberg.summaries()]
+    assert len(set(digests)) == len(digests)
     assert 0 == load(lake, account="hats")["days"]
 
 
