@@ -28,6 +28,6 @@ with DAG(
 ):
     UnsubscribeToSqlOperator(
         task_id="load",
-        source="{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}/unsubscribes",
+        source="{{ var.value.get('mailpartner_lake', '/var/lib/lake') }}/daily/unsubscribes",
         conn_id="duckdb_default",
     )

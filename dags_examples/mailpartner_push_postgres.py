@@ -47,7 +47,7 @@ with DAG(
     land = UnsubscribeToParquetOperator(
         task_id="land_unsubscribes",
         destination=LIST,
-        outlets=[Asset("mailpartner-unsubscribes")],
+        outlets=[Asset("mailpartner-unsubscribes-pushed")],
     )
     confirm = ConfirmPushesOperator(
         task_id="confirm_pushes",

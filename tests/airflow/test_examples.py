@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -56,6 +57,26 @@ def test_folders():
     assert 7 == len(places) == len(set(places))
     inner = [(one, other) for one in places for other in places if other.startswith(f"{one}/")]
     assert [] == inner
+
+
+def test_sources():
+    """Whatever waits for an asset reads a folder of the example that updates it."""
+    dags = {file: load(file) for file in sorted(EXAMPLES.glob("*.py"))}
+    folders, checked = {}, set()
+    for task in (task for dag in dags.values() for task in dag.tasks):
+        arguments = getattr(task, "partial_kwargs", vars(task))
+        for asset in arguments.get("outlets") or ():
+            assert asset.uri not in folders
+            folders[asset.uri] = (arguments.get("source"), arguments["destination"])
+
+    for file, dag in dags.items():
+        awaited = re.search(r'schedule=\[Asset\("(.+)"\)\]', file.read_text())
+        for task in dag.tasks if awaited else ():
+            if source := getattr(task, "source", None):
+                assert source in folders[awaited[1]], dag.dag_id
+                checked.add(dag.dag_id)
+
+    assert 7 == len(checked)
 
 
 def test_nothing_else_installed():

@@ -35,9 +35,9 @@ LOCAL, S3 = "mailpartner-unsubscribes", "mailpartner-unsubscribes-s3"
 
 @pytest.fixture
 def folder_lake(tmp_path, monkeypatch):
-    """The folder that the examples for a folder use."""
+    """The folder below which all examples without a bucket land."""
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(tmp_path))
-    return Lake(tmp_path / "unsubscribes")
+    return tmp_path
 
 
 def landing(destination: Any, asset: str) -> Any:
@@ -64,7 +64,7 @@ class TestExamples:
         self.connect(monkeypatch, duckdb_file, "DUCKDB_DEFAULT")
         example = load(EXAMPLES / "mailpartner_load_duckdb.py")
 
-        _, run = run_by_scheduler(landing(folder_lake, LOCAL), example)
+        _, run = run_by_scheduler(landing(folder_lake / "daily" / "unsubscribes", LOCAL), example)
 
         assert {"load": "success"} == run.states
         assert sorted(row["email"] for row in THREE) == emails(duckdb_file)
@@ -94,8 +94,8 @@ class TestExamples:
         (project / "profiles.yml").write_text(profiles)
         (project / ".venv").symlink_to(PROGRAM.parents[1])
         monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DBT", str(project))
-        land(folder_lake)
-        comparing(folder_lake, folder_lake.folder.parent / "unsubscribe_changes").execute({})
+        land(folder_lake / "unsubscribes")
+        comparing(folder_lake / "unsubscribes", folder_lake / "unsubscribe_changes").execute({})
         example = load(EXAMPLES / "mailpartner_dbt.py")
 
         _, run = run_by_scheduler(event("mailpartner-unsubscribe-changes"), example)

@@ -164,7 +164,7 @@ def test_example(tmp_path, monkeypatch, iceberg):
     named = Iceberg(iceberg.properties, "iceberg_default")
     monkeypatch.setenv("AIRFLOW_CONN_ICEBERG_DEFAULT", json.dumps(named.connection))
     monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_LAKE", str(tmp_path))
-    lake = Lake(tmp_path / "unsubscribes")
+    lake = Lake(tmp_path / "daily" / "unsubscribes")
     put_snapshot(lake.folder, yesterday(), [ANNE], conn_id="hats")
     put_snapshot(lake.folder, today(), [BJORN, CARLA], conn_id="hats")
 
