@@ -7,7 +7,6 @@ holds, even when its old snapshots have expired.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import date
@@ -72,17 +71,18 @@ def dataset_of(source: Destination) -> str:
 
 
 class _IcebergLoader(Loader):
+    """Commits to the table as it was read; if another commit came first, reads it again."""
+
+    table: Table
+    held: dict[date, list[Held]]
+
     def __init__(self, request: LoadRequest, catalog: Catalog, conn_id: str, stop: Stop) -> None:
         super().__init__(request, stop)
         self.catalog = catalog
         self.conn_id = conn_id
-        self.held: dict[date, list[Held]] = defaultdict(list)
 
     def prepare(self) -> Iterable[date]:
-        table = self._open()
-        with self._naming("reading the table"):
-            for held in read_held(table, self.report.account):
-                self.held[held.day].append(held)
+        self._read()
         return set(self.held)
 
     def holds(self, part: Part) -> bool:
@@ -91,21 +91,19 @@ class _IcebergLoader(Loader):
     def try_to_load(self, part: Part, scratch: Path) -> Part:
         new = self._put_copy(part, scratch)
         for _ in range(_COMMITS):
-            table = self._open()
-            held = self._read(table, part.day)
             landed = self.landed_now(part)
-            is_done = landed.sha256 != part.sha256 or _holds(held, part)
-            if is_done or self._commit(table, held, new, part.receipt.as_dict()):
+            is_done = landed.sha256 != part.sha256 or self.holds(part)
+            if is_done or self._commit(part.day, new, part.receipt.as_dict()):
                 return landed
+            self._read()
         raise self._conflict(part.day)
 
     def remove(self, day: date) -> None:
         members = {"snapshot_date": day, "rows": 0}
         for _ in range(_COMMITS):
-            table = self._open()
-            held = self._read(table, day)
-            if not held or self._commit(table, held, None, members):
+            if day not in self.held or self._commit(day, None, members):
                 return
+            self._read()
         raise self._conflict(day)
 
     def _put_copy(self, part: Part, scratch: Path) -> DataFile | None:
@@ -120,25 +118,23 @@ class _IcebergLoader(Loader):
             )
         if not rows:
             return None
-        table = self._open()
         copy = scratch / "copy.parquet"
-        columns = with_ids(self.columns, table)
+        columns = with_ids(self.columns, self.table)
         write_with_account(file.path, self.report.account, copy, columns)
-        new = describe_file(table, copy, self._location(table, part, copy))
-        self._upload(table, copy, new.file_path)
+        new = describe_file(self.table, copy, self._location(part, copy))
+        self._upload(copy, new.file_path)
         return new
 
-    def _commit(
-        self, table: Table, held: list[Held], new: DataFile | None, members: dict[str, Any]
-    ) -> bool:
-        """Replace files by one snapshot; return False if another commit came first."""
+    def _commit(self, day: date, new: DataFile | None, members: dict[str, Any]) -> bool:
+        """Replace the files of a day by one snapshot; return False if another commit came first."""
         self.stop.raise_if_stopped()
         summary = {
             f"mailpartner.{name}": str(members[name]) for name in _MEMBERS if name in members
         }
         summary["mailpartner.account"] = self.report.account
+        table, held = _without_retries(self.table), self.held.pop(day, [])
         try:
-            with self._naming("committing"), _without_retries(table).transaction() as transaction:
+            with self._naming("committing"), table.transaction() as transaction:
                 if self._source_property not in table.properties:
                     transaction.set_properties({self._source_property: self.report.destination})
                 update = transaction.update_snapshot(snapshot_properties=summary)
@@ -149,10 +145,13 @@ class _IcebergLoader(Loader):
                         snapshot.append_data_file(new)
         except (CommitFailedException, ValidationException):
             return False
+        self.table = table
+        if new:
+            self.held[day] = [Held(day, new, is_whole=True)]
         return True
 
-    def _open(self) -> Table:
-        """Open the table as it is now, and check that this account is of this source."""
+    def _read(self) -> None:
+        """Read the table as it is now, and check that this account is of this source."""
         self.stop.raise_if_stopped()
         request = self.request
         table = open_table(self.catalog, request.table, self.columns, self.conn_id)
@@ -164,22 +163,21 @@ class _IcebergLoader(Loader):
                 owner = Owner(destination, request.dataset, account)
                 cure = f"set the table's property {name} to the new source"
                 check_owner(owner, request, self.report.account, cure)
-        return table
-
-    def _read(self, table: Table, day: date) -> list[Held]:
+        self.table, self.held = table, {}
         with self._naming("reading the table"):
-            return read_held(table, self.report.account, day)
+            for held in read_held(table, self.report.account):
+                self.held.setdefault(held.day, []).append(held)
 
-    def _location(self, table: Table, part: Part, copy: Path) -> str:
+    def _location(self, part: Part, copy: Path) -> str:
         """Return where to put a copy: another content is another name, even of the same day."""
         folder = f"account={quote(self.report.account, safe='')}/snapshot_date={part.day}"
         name = f"{folder}/{part.sha256}-{digest(copy)[:16]}.parquet"
-        return str(table.location_provider().new_data_location(name))
+        return str(self.table.location_provider().new_data_location(name))
 
-    def _upload(self, table: Table, copy: Path, location: str) -> None:
+    def _upload(self, copy: Path, location: str) -> None:
         """Put a copy into the table's store, unless an earlier load has done so."""
         with self._naming(f"writing {location}"):
-            output = table.io.new_output(location)
+            output = self.table.io.new_output(location)
             if output.exists() and len(output) == copy.stat().st_size:
                 return
             with copy.open("rb") as content, output.create(overwrite=True) as stream:

@@ -18,7 +18,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
-from pyiceberg.expressions import And, BooleanExpression, EqualTo
+from pyiceberg.expressions import EqualTo
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -96,18 +96,15 @@ def open_table(catalog: Catalog, name: str, columns: pa.Schema, conn_id: str) ->
     return table
 
 
-def read_held(table: Table, account: str, day: date | None = None) -> list[Held]:
-    """Return the files of an account, or of one of its days.
+def read_held(table: Table, account: str) -> list[Held]:
+    """Return the files of an account.
 
     :raises WrongArgument: one is of an earlier partitioning, and may have rows of other days
     """
-    chosen: BooleanExpression = EqualTo(ACCOUNT.name, account)
-    if day:
-        chosen = And(chosen, EqualTo(SNAPSHOT_DATE.name, day.isoformat()))
     spec = table.spec()
     place = _partition_names(table, spec).index(SNAPSHOT_DATE.name)
     found = []
-    for task in table.scan(row_filter=chosen).plan_files():
+    for task in table.scan(row_filter=EqualTo(ACCOUNT.name, account)).plan_files():
         if task.file.spec_id != spec.spec_id:
             raise WrongArgument(
                 f"table: {'.'.join(table.name())} has files that are partitioned otherwise: "

@@ -567,6 +567,23 @@ def test_two_writers(lake, iceberg, step, first):
     assert 0 == load(lake, account="hats")["days"]
 
 
+def test_many_days(lake, iceberg):
+    """The table is read once, however many days are loaded."""
+    from tests.support.stepwise_iceberg import load_stepwise
+
+    put_snapshot(lake.folder, days_ago(40), [ANNE])
+    load(lake, account="hats")
+    for ago in range(20):
+        put_snapshot(lake.folder, days_ago(ago), [ANNE])
+    steps = []
+
+    load_stepwise(str(lake), iceberg.properties, steps.append)
+
+    assert 20 == steps.count("commit")
+    assert 21 == steps.count("load")  # this catalog also loads the table in each commit
+    assert landed(lake) == held(iceberg)
+
+
 def test_commits_of_others(loaded, iceberg, tmp_path):
     """A load before each of whose commits another account's list is loaded, twenty times, stops and
     says what to do."""
