@@ -344,7 +344,16 @@ class TestRemoval:
 
 
 def deleting_if_match(bucket, request, busy=()):
-    """Delete many files as Amazon does: each if its ETag is the one in the request."""
+    """Delete one file or many as Amazon does: each if its ETag is the one in the request."""
+
+    def is_other(key, etag):
+        return key not in bucket or etag != f'"{md5(bucket[key]).hexdigest()}"'
+
+    if (if_match := request.environ.get("HTTP_IF_MATCH")) and request.asked.startswith("DELETE "):
+        key = request.asked.removeprefix("DELETE /lake/")
+        if is_other(key, if_match):  # which an older moto ignores
+            return request.refuse("412 Precondition Failed", "PreconditionFailed", "At least one")
+        return request.answer()
     if request.asked != POST_LAKE:
         return request.answer()
     asked = ElementTree.fromstring(get_input_stream(request.environ).read())
@@ -352,7 +361,7 @@ def deleting_if_match(bucket, request, busy=()):
     for each in asked.findall("{*}Object"):
         key, etag = each.findtext("{*}Key"), each.findtext("{*}ETag")
         code = busy.get(key) if busy else None
-        if not code and (key not in bucket or etag != f'"{md5(bucket[key]).hexdigest()}"'):
+        if not code and is_other(key, etag):
             code = "PreconditionFailed"
         if code:
             error = ElementTree.SubElement(result, "Error")
