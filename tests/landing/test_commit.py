@@ -13,11 +13,10 @@ import time_machine
 from mailpartner_provider.api.stream import UnsubscribeStream
 from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, Conflict
-from mailpartner_provider.hooks.retrying import TRIES
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.snapshots.landing import land_snapshot
 from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
-from tests.support.api import THREE, connect, listing, without_wait
+from tests.support.api import THREE, connect, listing
 from tests.support.changes import compare
 from tests.support.days import PARIS, days_ago, midnight, today, tomorrow, yesterday
 from tests.support.front import Request, refusing
@@ -161,7 +160,6 @@ class TestOnlyLiveCopy:
     def landed(self, api, store):
         with time_machine.travel(midnight(yesterday()) + timedelta(hours=12)):
             assert "live" == land(store)["status"]
-        api.script(*[without_wait()] * TRIES)
         return store
 
     def replace(self, store, name, content):
@@ -188,7 +186,7 @@ class TestOnlyLiveCopy:
         before = landed.files()
 
         with pytest.raises(BadData, match="has no readable receipt"):
-            land(landed, yesterday())
+            land_past(open_destination(str(landed)), "snapshot")
 
         assert before == landed.files()
 
@@ -198,7 +196,7 @@ class TestOnlyLiveCopy:
         before = landed.files()
 
         with pytest.raises(BadData, match="does not match its receipt .* only live copy"):
-            land(landed, yesterday())
+            land_past(open_destination(str(landed)), "snapshot")
 
         assert before == landed.files()
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mailpartner_provider.testing.answers import Answer
-from mailpartner_provider.testing.faults import Fault
 from mailpartner_provider.testing.server import StandIn
 
 #: Three people of three shapes: an ordinary one, one without a date, one of the repeated hour.
@@ -40,21 +38,6 @@ def listing(data: Any, /, **members: Any) -> dict[str, Any]:
 def at_once(body: Any = b"", status: int = 200, **headers: str) -> Answer:
     """Return an answer after which the next try comes without a wait."""
     return Answer(body, status, {"Retry-After": "0", **headers})
-
-
-def usual(answer: Answer) -> Answer:
-    """Return the usual answer as it is."""
-    return answer
-
-
-def without_wait(fault: Fault = usual) -> Fault:
-    """Return the fault, after which the next try comes without a wait."""
-
-    def made(answer: Answer) -> Answer:
-        answer = fault(answer)
-        return replace(answer, headers={"Retry-After": "0", **answer.headers})
-
-    return made
 
 
 def cut_off(body: bytes) -> Answer:
