@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailpartner_provider.changes import diff
@@ -120,6 +120,7 @@ class TestAlways:
         assert Counter(now) == Counter(kept + put_in)
 
     @given(st.lists(SNAPSHOTS, min_size=1, max_size=4))
+    @settings(max_examples=min(settings().max_examples, 300))  # each compares several times
     def test_replayed(self, snapshots):
         """The changes of several days, applied to nothing, give the last snapshot, each record as
         often as it is there."""
