@@ -13,6 +13,7 @@ import mailpartner_provider
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = Path(mailpartner_provider.__file__).parent
+OPERATORS = ("landing", "changes", "load", "load_into_iceberg", "push", "confirmation", "deletion")
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
         point.load()
 
     public = runpy.run_path(str(PROJECT / "tests" / "project" / "public_names.py"))
-    for operator in ("landing", "changes", "push", "confirmation", "deletion"):
+    for operator in OPERATORS:
         public[f"make_{operator}"]()
     with public["make_stand_in"]() as api:
         os.environ["AIRFLOW_CONN_MAILPARTNER_DEFAULT"] = api.connection
