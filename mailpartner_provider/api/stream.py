@@ -29,7 +29,7 @@ from mailpartner_provider.api.envelope import (
 from mailpartner_provider.api.source import MAX_VALUE_BYTES, AnswerSource, parse_value
 from mailpartner_provider.errors import MailPartnerError, RequestFailed, naming_connection
 
-BLOCKS_AHEAD = 8
+BLOCKS_AHEAD = 4
 MAX_MEMBERS_BYTES = 2 * MAX_VALUE_BYTES
 MAX_MEMBERS = 1000
 MAX_XML_BYTES = 2**20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -20,14 +21,21 @@ _STATUS, _BACKDATED = b"mailpartner.status", b"backdated"
 def write_rows(file: Path, row_groups: Iterable[pa.Table], schema: pa.Schema) -> int:
     """Write a Parquet file, read its footer back, and return the number of rows.
 
+    Each row group is written in a thread, while the next one is made.
+
     :param row_groups: tables with these columns, as ``in_row_groups`` cuts them
     :raises OSError: the file cannot be written, or does not hold what was written
     """
     rows = 0
-    with open_writer(file, schema) as writer:
+    with open_writer(file, schema) as writer, ThreadPoolExecutor(1) as pool:
+        writing: Future[None] | None = None
         for row_group in row_groups:
-            writer.write_table(row_group, row_group_size=ROW_GROUP_ROWS)
+            if writing:
+                writing.result()
+            writing = pool.submit(writer.write_table, row_group, row_group_size=ROW_GROUP_ROWS)
             rows += row_group.num_rows
+        if writing:
+            writing.result()
     footer = pq.ParquetFile(file)
     if footer.metadata.num_rows != rows or footer.schema_arrow != schema:
         raise OSError(f"{rows} rows were written, and the file does not hold them")
