@@ -13,6 +13,7 @@ from mailpartner_provider.days import day_of, end_of_day, iso_utc
 from mailpartner_provider.errors import BadData, NothingToLand
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.layouts import CREATED, Landed, Snapshot
+from mailpartner_provider.lake.memory import least_memory
 from mailpartner_provider.lake.names import ERASED, partition_file, receipt_file, rejected_file
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, SnapshotReceipt
 from mailpartner_provider.lake.retention import remove_old
@@ -51,7 +52,7 @@ def land_snapshot(
     :raises WrongArgument: the destination is of another dataset, layout, email mode or account
     :raises OSError: the destination cannot be read or written
     """
-    with request.destination.scratch() as scratch:
+    with least_memory(), request.destination.scratch() as scratch:
         commit = Commit(request.destination, scratch)
         past = read_past(commit, request, today)
         if past.damaged:
