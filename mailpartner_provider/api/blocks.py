@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from mailpartner_provider.api.cells import cut_columns
 from mailpartner_provider.api.columns import (
+    Columns,
     doubtful_emails,
     either,
     instants,
@@ -27,6 +28,7 @@ from mailpartner_provider.api.records import (
     extra_fields_of,
     read_record,
 )
+from mailpartner_provider.api.unknown import unknown_fields
 from mailpartner_provider.exact_json import parse_json
 from mailpartner_provider.schemas import RECORD
 
@@ -60,18 +62,13 @@ def decode_fast(data: bytes, zone: ZoneInfo) -> Block | None:
     """Decode with Arrow, except for rows in doubt; return None if the whole block is in doubt."""
     columns = cut_columns(data) or read_columns(data)
     created = columns and instants(columns.created, zone)
-    raw_records = _parsed(data) if columns and columns.has_unknown_fields else []
-    if columns is None or created is None or raw_records is None:
+    extra = columns and _extra_fields(data, columns)
+    if columns is None or created is None or extra is None:
         return None
     ids, doubtful_ids = integers(columns.ids)
     created_at, doubtful_instants = created
-    extra_fields = (
-        pa.array([extra_fields_of(raw) for raw in raw_records], pa.string())
-        if raw_records
-        else pa.nulls(len(ids), pa.string())
-    )
+    extra_fields, unknown, raw_records = extra
     arrays = [ids, columns.emails, created_at, extra_fields]
-    unknown = _unknown_fields(raw_records)
     doubtful = either(either(doubtful_ids, doubtful_emails(columns.emails)), doubtful_instants)
     if doubtful is None:
         return Block(pa.RecordBatch.from_arrays(arrays, schema=RECORD), [], unknown)
@@ -93,6 +90,21 @@ def decode_exactly(data: bytes, zone: ZoneInfo) -> Block | None:
     rows = [row for row in decoded if isinstance(row, Unsubscribe)]
     rejected = [row for row in decoded if isinstance(row, Rejected)]
     return Block(_batch(rows), rejected, _unknown_fields(raw_records))
+
+
+def _extra_fields(
+    data: bytes, columns: Columns
+) -> tuple[pa.Array, frozenset[str], list[Any]] | None:
+    """Return ``extra_fields``, the names in it, and the raw records if they had to be parsed."""
+    if columns.unknown == {}:
+        return pa.nulls(len(columns.ids), pa.string()), frozenset(), []
+    if columns.unknown and (texts := unknown_fields(data, columns)) is not None:
+        return texts, frozenset(columns.unknown), []
+    raw_records = _parsed(data)
+    if raw_records is None:
+        return None
+    texts = pa.array([extra_fields_of(raw) for raw in raw_records], pa.string())
+    return texts, _unknown_fields(raw_records), raw_records
 
 
 def _parsed(data: bytes) -> list[Any] | None:

@@ -37,18 +37,22 @@ def _parse_options(id_type: pa.DataType, unknown_fields: str) -> pj.ParseOptions
 # Tried in this order, the most usual first; wrong ones fail at the first record that does not fit.
 _PARSE_OPTIONS = tuple(
     _parse_options(id_type, unknown_fields)
-    for unknown_fields in ("error", "ignore")
+    for unknown_fields in ("error", "infer", "ignore")
     for id_type in (pa.int64(), pa.string())
 )
 
 
 class Columns(NamedTuple):
-    """The columns as Arrow read them: ``id`` (integer or text), ``email``, ``createdAt`` (text)."""
+    """The columns as Arrow read them: ``id`` (integer or text), ``email``, ``createdAt`` (text).
+
+    ``unknown`` has the columns of unknown fields as Arrow inferred them; it is None if there are
+    unknown fields that were not read.
+    """
 
     ids: pa.Array
     emails: pa.Array
     created: pa.Array
-    has_unknown_fields: bool
+    unknown: dict[str, pa.Array] | None
 
 
 def read_columns(data: bytes) -> Columns | None:
@@ -59,7 +63,10 @@ def read_columns(data: bytes) -> Columns | None:
     if not is_utf8(data):  # Arrow does not check it
         return None
     wrapped = b'{"data":[' + data + b"]}"
+    is_flat = _is_flat(data)
     for options in _PARSE_OPTIONS:
+        if options.unexpected_field_behavior == "infer" and not is_flat:
+            continue  # Arrow would crash at deeply nested values
         try:
             table = pj.read_json(
                 pa.BufferReader(wrapped),
@@ -73,9 +80,16 @@ def read_columns(data: bytes) -> Columns | None:
         records = table.column("data").chunk(0).flatten()
         if records.null_count:
             return None
-        ids, emails, created = records.flatten()
-        return Columns(ids, emails, created, options.unexpected_field_behavior == "ignore")
+        fields = dict(zip((field.name for field in records.type), records.flatten(), strict=True))
+        ids, emails, created = (fields.pop(name) for name in ("id", "email", "createdAt"))
+        all_known = options.unexpected_field_behavior == "error"
+        return Columns(ids, emails, created, {} if all_known else fields or None)
     return None
+
+
+def _is_flat(data: bytes) -> bool:
+    """Return whether no record has a nested value; False if that is unknown."""
+    return b"[" not in data and data.count(b"{") == data.count(b"},{") + 1
 
 
 def is_utf8(data: bytes) -> bool:

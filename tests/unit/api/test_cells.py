@@ -12,7 +12,7 @@ from tests.support.blocks import USUAL, both
 _TEXTS = st.text(st.characters(exclude_categories=["C"], exclude_characters='"\\')) | (
     st.sampled_from(["}", "},{", ":7,", "id", "createdAt", '},{"id":7,'.replace('"', "'")])
 )
-_RECORDS = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), _TEXTS, _TEXTS), min_size=1)
+_RECORDS = st.lists(st.tuples(st.integers(1, 2**63 - 1), _TEXTS, _TEXTS), min_size=1)
 
 
 def spelled(records) -> bytes:
@@ -25,11 +25,11 @@ def spelled(records) -> bytes:
 @given(_RECORDS)
 def test_own_spelling(records):
     """Whatever the values are, they are cut out whole."""
-    ids, emails, created, has_unknown_fields = cut_columns(spelled(records))
+    ids, emails, created, unknown = cut_columns(spelled(records))
 
     columns = (ids.to_pylist(), emails.to_pylist(), created.to_pylist())
     assert records == list(zip(*columns, strict=True))
-    assert not has_unknown_fields
+    assert {} == unknown
 
 
 @given(
