@@ -56,6 +56,7 @@ class Commit:
     def __init__(self, destination: Destination, scratch: Path) -> None:
         self.destination = destination
         self._scratch = scratch
+        self._listed: dict[str, FileInfo] = {}
         self._versions: dict[str, str | None] = {}
         self._required: list[str] = []
         self._confirmed: list[str] = []
@@ -85,6 +86,7 @@ class Commit:
     def list_files(self, prefix: str) -> dict[str, FileInfo]:
         """List the files in the folders with this prefix for the plan."""
         files = self.destination.list_files(prefix)
+        self._listed.update(files)
         self._versions.update({name: info.version for name, info in files.items()})
         return files
 
@@ -175,7 +177,7 @@ class Commit:
 
     def _digest(self, name: str) -> str | None:
         """Return the digest of a file; None when there is no such file."""
-        info = self.info(name)
+        info = self._listed.get(name) or self.info(name)
         if info and info.size <= _SMALL_BYTES:  # a copy of each of thousands would take seconds
             content = self.read(name)
             return content and hashlib.sha256(content.data).hexdigest()

@@ -65,13 +65,16 @@ class LocalFolder:
             folders = [name for name in _names(self._root) if name.startswith(prefix)]
         found = {}
         for folder in folders:
-            with self._naming("list", folder), suppress(NotADirectoryError):
-                for name in _names(self._root / folder):
-                    path = self._root / folder / name
+            with (
+                self._naming("list", folder),
+                suppress(FileNotFoundError, NotADirectoryError),
+                os.scandir(self._root / folder) as entries,
+            ):
+                for entry in entries:
                     with suppress(FileNotFoundError):  # somebody has just removed it
-                        if path.is_file():
-                            found[f"{folder}/{name}"] = _info(path.stat())
-        return found
+                        if entry.is_file():
+                            found[f"{folder}/{entry.name}"] = _info(entry.stat())
+        return dict(sorted(found.items()))
 
     def publish(self, file: Path, name: str, expected: str | None) -> str:
         path = self._root / name
