@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
+from mailpartner_provider.operators.base import HookOperator
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.confirmation import ConfirmationReceipt
 
 
-class ConfirmPushesOperator(BaseOperator):
+class ConfirmPushesOperator(HookOperator):
     """Check that everybody who was pushed is in the newest live snapshot.
 
     Looks up the people of every unconfirmed batch of ``PushUnsubscribesOperator`` that ended before
@@ -64,13 +62,6 @@ class ConfirmPushesOperator(BaseOperator):
         with airflow_errors(self.log):
             receipt = self._confirm(context)
         return attach_receipt(receipt, self.outlets, context)
-
-    @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-
-        return MailPartnerHook(self.mailpartner_conn_id)
 
     def _check_fixed(self) -> None:
         """Check the arguments without a template, so that errors show when the DAG is parsed."""

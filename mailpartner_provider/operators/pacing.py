@@ -6,32 +6,23 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from mailpartner_provider.compat import BaseOperator
+from mailpartner_provider.operators.base import HookOperator
 
 if TYPE_CHECKING:
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.pace import Pace
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-class PacedOperator(BaseOperator):
+class PacedOperator(HookOperator):
     """An operator whose calls keep a pace, including retries, and end when the task is stopped."""
 
-    mailpartner_conn_id: str
     per_minute: int | str
 
     def on_kill(self) -> None:
         """Stop the calls; another try of the task makes those that are left."""
         self.hook.stop()
-
-    @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-
-        return MailPartnerHook(self.mailpartner_conn_id)
 
     @cached_property
     def pace(self) -> Pace:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
-from mailpartner_provider.errors import clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from mailpartner_provider.warehouse.request import LoadReport
-    from mailpartner_provider.warehouse.session import Stop
 
 
-class UnsubscribeToIcebergOperator(BaseOperator):
+class UnsubscribeToIcebergOperator(LoadOperator):
     """Load the landed suppression lists, or their changes, into an Iceberg table.
 
     The first run loads every day of the source; later runs load the days that have been landed, or
@@ -62,23 +56,6 @@ class UnsubscribeToIcebergOperator(BaseOperator):
         self.iceberg_conn_id = iceberg_conn_id
         self.account = account
         self.removed_days = removed_days
-
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Load; return the report and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            report = self._load()
-        return attach_receipt(report, self.outlets, context)
-
-    def on_kill(self) -> None:
-        """Stop the load; the day that is being loaded stays as it was."""
-        self._stop.stop()
-
-    @cached_property
-    def _stop(self) -> Stop:
-        from mailpartner_provider.warehouse.session import Stop
-
-        return Stop()
 
     def _load(self) -> LoadReport:
         from mailpartner_provider.hooks.iceberg import open_catalog

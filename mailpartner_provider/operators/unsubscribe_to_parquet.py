@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
+from mailpartner_provider.operators.base import HookOperator
 from mailpartner_provider.operators.links import LandedPartitionLink
 from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.operators.progress import ProgressLog
@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from mailpartner_provider.api.stream import UnsubscribeStream
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.lake.receipts import SnapshotReceipt
     from mailpartner_provider.privacy.hashing import EmailMode
     from mailpartner_provider.snapshots.request import SnapshotRequest
 
 
-class UnsubscribeToParquetOperator(BaseOperator):
+class UnsubscribeToParquetOperator(HookOperator):
     """Land the Mail Partner suppression list as one dated, typed, complete Parquet partition.
 
     Every run lands the whole current list in ``<destination>/dt=YYYY-MM-DD/``, or fails with the
@@ -119,13 +118,6 @@ class UnsubscribeToParquetOperator(BaseOperator):
     def on_kill(self) -> None:
         """Stop the landing; nothing is published afterwards."""
         self.hook.stop()
-
-    @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-
-        return MailPartnerHook(self.mailpartner_conn_id)
 
     def _check_fixed(self) -> None:
         """Check the arguments without a template, so that errors show when the DAG is parsed."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
-from mailpartner_provider.errors import clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from mailpartner_provider.warehouse.request import LoadReport, LoadRequest
-    from mailpartner_provider.warehouse.session import Stop
 
 
-class UnsubscribeToSqlOperator(BaseOperator):
+class UnsubscribeToSqlOperator(LoadOperator):
     """Load the landed suppression list, its changes or its receipts into a table.
 
     The first run loads every day of the source; later runs load the days that have been landed, or
@@ -75,23 +69,6 @@ class UnsubscribeToSqlOperator(BaseOperator):
         self.history_view = history_view
         self.hook_params = hook_params
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Load; return the report and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            report = self._load(self._request())
-        return attach_receipt(report, self.outlets, context)
-
-    def on_kill(self) -> None:
-        """Stop the load; the day that is being loaded stays as it was."""
-        self._stop.stop()
-
-    @cached_property
-    def _stop(self) -> Stop:
-        from mailpartner_provider.warehouse.session import Stop
-
-        return Stop()
-
     def _request(self) -> LoadRequest:
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.hooks.storage import open_destination
@@ -108,12 +85,13 @@ class UnsubscribeToSqlOperator(BaseOperator):
             history_view=arguments.read_history_view(self.history_view, dataset),
         )
 
-    def _load(self, request: LoadRequest) -> LoadReport:
+    def _load(self) -> LoadReport:
         from mailpartner_provider.hooks.warehouse import connection_type, open_warehouse
         from mailpartner_provider.warehouse.dialects import dialect_of
         from mailpartner_provider.warehouse.loading import load
         from mailpartner_provider.warehouse.session import Session
 
+        request = self._request()
         dialect = dialect_of(connection_type(self.conn_id), self.conn_id)
         with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
             session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
