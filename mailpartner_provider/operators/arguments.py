@@ -6,7 +6,7 @@ This module loads nothing heavy, because every DAG file that has an operator nee
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -83,6 +83,15 @@ def is_fixed(value: Any) -> bool:
     if isinstance(value, str):
         return not any(begin in value for begin in ("{{", "{%", "{#"))
     return value is None or isinstance(value, int | float | date)
+
+
+def check_fixed(value: Any, check: Callable[..., object], *more: Any, **limits: Any) -> None:
+    """Check an argument when the DAG is parsed, unless it is not settled by then.
+
+    :param more: further arguments of ``check``, such as the name of the argument
+    """
+    if is_fixed(value):
+        check(value, *more, **limits)
 
 
 def read_on_empty(on_empty: Any) -> str:

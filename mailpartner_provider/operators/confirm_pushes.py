@@ -68,11 +68,9 @@ class ConfirmPushesOperator(HookOperator):
         from mailpartner_provider.hooks.storage import check_destination
         from mailpartner_provider.operators import arguments
 
-        for argument in ("snapshot", "destination"):
-            if arguments.is_fixed(place := getattr(self, argument)):
-                check_destination(place, argument)
-        if arguments.is_fixed(self.max_missing):
-            arguments.read_count(self.max_missing, "max_missing")
+        arguments.check_fixed(self.snapshot, check_destination, "snapshot")
+        arguments.check_fixed(self.destination, check_destination)
+        arguments.check_fixed(self.max_missing, arguments.read_count, "max_missing")
 
     def _confirm(self, context: Context) -> ConfirmationReceipt:
         from mailpartner_provider.hooks.storage import open_destination

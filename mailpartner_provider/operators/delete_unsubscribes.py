@@ -76,11 +76,9 @@ class DeleteUnsubscribesOperator(PacedOperator):
 
         if arguments.is_fixed(self.ids):
             check_destination(self._file()[0], "ids")
-        if arguments.is_fixed(self.dry_run):
-            arguments.read_switch(self.dry_run, "dry_run")
-        if arguments.is_fixed(self.max_deleted):
-            arguments.read_count(self.max_deleted, "max_deleted", least=1)
-        self._check_per_minute()
+        arguments.check_fixed(self.dry_run, arguments.read_switch, "dry_run")
+        arguments.check_fixed(self.max_deleted, arguments.read_count, "max_deleted", least=1)
+        arguments.check_fixed(self.per_minute, arguments.read_count, "per_minute", least=1)
 
     def _file(self) -> tuple[str, str]:
         """Return the folder and the name of the file of ids."""

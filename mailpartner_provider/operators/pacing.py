@@ -27,21 +27,10 @@ class PacedOperator(HookOperator):
     @cached_property
     def pace(self) -> Pace:
         """The pace of the calls, made when first used."""
+        from mailpartner_provider.operators.arguments import read_count
         from mailpartner_provider.pushes.pace import Pace
 
-        return Pace(self._read_per_minute())
-
-    def _check_per_minute(self) -> None:
-        """Check ``per_minute`` unless it is a template."""
-        from mailpartner_provider.operators.arguments import is_fixed
-
-        if is_fixed(self.per_minute):
-            self._read_per_minute()
-
-    def _read_per_minute(self) -> int:
-        from mailpartner_provider.operators.arguments import read_count
-
-        return read_count(self.per_minute, "per_minute", least=1)
+        return Pace(read_count(self.per_minute, "per_minute", least=1))
 
     def _paced(self, once: Callable[[_T], _R]) -> Callable[[_T], _R]:
         """Return a call that is retried by the hook's policy, every try at the pace.

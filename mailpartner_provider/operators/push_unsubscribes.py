@@ -117,19 +117,15 @@ class PushUnsubscribesOperator(PacedOperator):
         from mailpartner_provider.lake.layouts import SNAPSHOT
         from mailpartner_provider.operators import arguments
 
-        for argument in ("snapshot", "destination"):
-            if arguments.is_fixed(place := getattr(self, argument)):
-                check_destination(place, argument)
+        arguments.check_fixed(self.snapshot, check_destination, "snapshot")
+        arguments.check_fixed(self.destination, check_destination)
         if all(map(arguments.is_fixed, (self.source, self.sql, self.sql_conn_id))):
             self._check_source()
-        if arguments.is_fixed(self.column):
-            arguments.read_column(self.column)
-        if arguments.is_fixed(self.max_added):
-            arguments.read_count(self.max_added, "max_added", least=1)
-        if arguments.is_fixed(self.dry_run):
-            arguments.read_switch(self.dry_run, "dry_run")
+        arguments.check_fixed(self.column, arguments.read_column)
+        arguments.check_fixed(self.per_minute, arguments.read_count, "per_minute", least=1)
+        arguments.check_fixed(self.max_added, arguments.read_count, "max_added", least=1)
+        arguments.check_fixed(self.dry_run, arguments.read_switch, "dry_run")
         arguments.read_keep_days(self.keep_days, SNAPSHOT)
-        self._check_per_minute()
 
     def _check_source(self) -> None:
         from mailpartner_provider.errors import WrongArgument

@@ -108,19 +108,15 @@ class UnsubscribeChangesOperator(BaseOperator):
         return Comparison()
 
     def _check_fixed(self) -> None:
-        """Check what is no template, so that a DAG with a wrong argument does not parse."""
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
         from mailpartner_provider.operators import arguments
 
         arguments.read_zone(self.timezone)
-        if arguments.is_fixed(self.source):
-            check_destination(self.source, "source")
-        if arguments.is_fixed(self.destination):
-            check_destination(self.destination)
-        if arguments.is_fixed(self.snapshot_date):
-            arguments.check_date(self.snapshot_date)
-        if arguments.is_fixed(self.max_removed):
-            arguments.read_share(self.max_removed, "max_removed")
+        arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.destination, check_destination)
+        arguments.check_fixed(self.snapshot_date, arguments.check_date)
+        arguments.check_fixed(self.max_removed, arguments.read_share, "max_removed")
 
     def _request(self, context: Context) -> ChangesRequest:
         """Return the checked arguments, now that templates are rendered."""

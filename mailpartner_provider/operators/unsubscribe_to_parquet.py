@@ -128,14 +128,10 @@ class UnsubscribeToParquetOperator(HookOperator):
         arguments.read_email_mode(self.email_mode)
         arguments.read_on_empty(self.on_empty)
         arguments.read_keep_days(self.keep_days, arguments.read_partition_by(self.partition_by))
-        if arguments.is_fixed(self.destination):
-            check_destination(self.destination)
-        if arguments.is_fixed(self.snapshot_date):
-            arguments.check_date(self.snapshot_date)
-        if arguments.is_fixed(self.max_rejected):
-            arguments.read_count(self.max_rejected, "max_rejected")
-        if arguments.is_fixed(self.max_shrink):
-            arguments.read_share(self.max_shrink, "max_shrink")
+        arguments.check_fixed(self.destination, check_destination)
+        arguments.check_fixed(self.snapshot_date, arguments.check_date)
+        arguments.check_fixed(self.max_rejected, arguments.read_count, "max_rejected")
+        arguments.check_fixed(self.max_shrink, arguments.read_share, "max_shrink")
 
     def _request(self, context: Context) -> SnapshotRequest:
         """Return the checked arguments, now that templates are rendered."""
