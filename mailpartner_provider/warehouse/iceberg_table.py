@@ -42,6 +42,7 @@ from mailpartner_provider.errors import MailPartnerError, WrongArgument
 from mailpartner_provider.schemas import SNAPSHOT_DATE
 from mailpartner_provider.warehouse.statements import ACCOUNT
 from mailpartner_provider.warehouse.target import check_columns
+from mailpartner_provider.words import first_line
 
 _PARTITIONED_BY = (ACCOUNT.name, SNAPSHOT_DATE.name)
 _TYPES: dict[pa.DataType, IcebergType] = {
@@ -76,8 +77,7 @@ def naming_catalog(conn_id: str, what: str) -> Iterator[None]:
     except (MailPartnerError, CommitFailedException, ValidationException):
         raise
     except Exception as error:  # of any catalog and store, without rows
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise OSError(f"connection {conn_id}: {what} failed: {cause}") from None
+        raise OSError(f"connection {conn_id}: {what} failed: {first_line(error)}") from None
 
 
 def open_table(catalog: Catalog, name: str, columns: pa.Schema, conn_id: str) -> Table:
