@@ -73,13 +73,13 @@ class UnsubscribeToSqlOperator(LoadOperator):
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
-        from mailpartner_provider.warehouse.request import LoadRequest
+        from mailpartner_provider.warehouse.request import LoadRequest, check_name
 
         dataset = arguments.read_dataset(self.dataset)
         return LoadRequest(
             source=open_destination(self.source, "source"),
             dataset=dataset,
-            table=arguments.read_table(self.table),
+            table=check_name(self.table, "table"),
             account=self.account,
             removed_days=arguments.read_removed_days(self.removed_days),
             history_view=arguments.read_history_view(self.history_view, dataset),
