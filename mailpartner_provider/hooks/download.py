@@ -157,7 +157,7 @@ def _body(response: requests.Response) -> Iterator[bytes]:
 
 
 def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield chunks; raise an error if they exceed the limit, which a retry cannot help."""
+    """Yield chunks; raise an error that is not retried if they exceed the limit."""
     left = MAX_ANSWER_BYTES
     for chunk in chunks:
         left -= len(chunk)

@@ -65,7 +65,7 @@ def read_day(
 
 
 def current_day(zone: ZoneInfo, ahead: timedelta = timedelta()) -> date:
-    """Return the present day in a zone, or the day that it will be then."""
+    """Return the day that it is in a zone, now or some time ahead."""
     return day_of(datetime.now(timezone.utc) + ahead, zone)
 
 
@@ -86,7 +86,7 @@ def is_fixed(value: Any) -> bool:
 
 
 def check_fixed(value: Any, check: Callable[..., object], *more: Any, **limits: Any) -> None:
-    """Check an argument when the DAG is parsed, unless it is not settled by then.
+    """Check an argument when the DAG is parsed, if it is settled by then.
 
     :param more: further arguments of ``check``, such as the name of the argument
     """

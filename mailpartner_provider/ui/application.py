@@ -121,7 +121,7 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
 def _overview(
     name: str, found: Found, changes: Mapping[str, Any], now: datetime
 ) -> Overview | None:
-    """Return the overview of a destination; None for changes, which that of snapshots includes."""
+    """Return the overview of a destination; None for changes, which are shown with snapshots."""
     snapshots = [each for each in found.receipts if isinstance(each, SnapshotReceipt)]
     if not snapshots and found.receipts and not found.pushes:
         return None

@@ -90,7 +90,7 @@ def columns_of(dataset: str, receipt: Receipt) -> pa.Schema:
 
 
 def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
-    """Yield the days to load, the oldest first; an error in the place of an unreadable day.
+    """Yield the days to load, the oldest first; for an unreadable day, an error.
 
     :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
     """
