@@ -178,6 +178,11 @@ def read_dataset(dataset: Any) -> str:
     return _one_of(DATASETS, dataset, "dataset")
 
 
+def read_table(table: Any) -> str:
+    """Read ``table``."""
+    return check_name(table, "table")
+
+
 def read_table_in_namespace(table: Any) -> str:
     """Read ``table`` of an Iceberg catalog, in which every table has a namespace."""
     if "." in check_name(table, "table"):

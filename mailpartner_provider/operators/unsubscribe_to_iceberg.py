@@ -30,6 +30,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
     :param removed_days: what to do with loaded days that the source no longer has: ``keep`` or
         ``delete``
     :return: counts and days; never a record or an address
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not
         retry
     :raises BadData: a day does not match its receipt; all other days were loaded
@@ -56,6 +57,16 @@ class UnsubscribeToIcebergOperator(LoadOperator):
         self.iceberg_conn_id = iceberg_conn_id
         self.account = account
         self.removed_days = removed_days
+        self._check_fixed()
+
+    def _check_fixed(self) -> None:
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
+
+        arguments.read_removed_days(self.removed_days)
+        arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.table, arguments.read_table_in_namespace)
 
     def _load(self) -> LoadReport:
         from mailpartner_provider.hooks.iceberg import open_catalog

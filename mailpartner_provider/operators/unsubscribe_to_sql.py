@@ -36,6 +36,7 @@ class UnsubscribeToSqlOperator(LoadOperator):
         which each person was suppressed; None: no view (templated)
     :param hook_params: arguments for the hook of the connection, as for ``SQLExecuteQueryOperator``
     :return: counts and days; never a record or an address
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not
         retry
     :raises AirflowSkipException: there is no live snapshot yet
@@ -68,18 +69,30 @@ class UnsubscribeToSqlOperator(LoadOperator):
         self.removed_days = removed_days
         self.history_view = history_view
         self.hook_params = hook_params
+        self._check_fixed()
+
+    def _check_fixed(self) -> None:
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
+
+        dataset = arguments.read_dataset(self.dataset)
+        arguments.read_removed_days(self.removed_days)
+        arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.table, arguments.read_table)
+        arguments.check_fixed(self.history_view, arguments.read_history_view, dataset)
 
     def _request(self) -> LoadRequest:
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
-        from mailpartner_provider.warehouse.request import LoadRequest, check_name
+        from mailpartner_provider.warehouse.request import LoadRequest
 
         dataset = arguments.read_dataset(self.dataset)
         return LoadRequest(
             source=open_destination(self.source, "source"),
             dataset=dataset,
-            table=check_name(self.table, "table"),
+            table=arguments.read_table(self.table),
             account=self.account,
             removed_days=arguments.read_removed_days(self.removed_days),
             history_view=arguments.read_history_view(self.history_view, dataset),
