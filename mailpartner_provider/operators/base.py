@@ -1,4 +1,4 @@
-"""What several operators share: the hook of the connection, and the run of a load."""
+"""What operators share: how they end, the hook of the connection, and how a load is stopped."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 from mailpartner_provider.compat import BaseOperator
 from mailpartner_provider.errors import clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.outcome import AnyReceipt, airflow_errors, attach_receipt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-    from mailpartner_provider.warehouse.request import LoadReport
     from mailpartner_provider.warehouse.session import Stop
 
 
-class HookOperator(BaseOperator):
+class MailPartnerOperator(BaseOperator):
+    """An operator that returns a receipt of its work."""
+
+    ui_color = "#e4f0e8"
+
+    @clear_frame_locals()
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Do the work; return the receipt, and attach it to every outlet asset's event."""
+        with airflow_errors(self.log):
+            receipt = self._run(context)
+        return attach_receipt(receipt, self.outlets, context)
+
+    def _run(self, context: Context) -> AnyReceipt:
+        """Do the work; return the receipt."""
+        raise NotImplementedError
+
+
+class HookOperator(MailPartnerOperator):
     """An operator with the hook of a connection to Mail Partner."""
 
     mailpartner_conn_id: str
@@ -30,15 +46,8 @@ class HookOperator(BaseOperator):
         return MailPartnerHook(self.mailpartner_conn_id)
 
 
-class LoadOperator(BaseOperator):
+class LoadOperator(MailPartnerOperator):
     """An operator that loads what was landed into a table."""
-
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Load; return the report and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            report = self._load()
-        return attach_receipt(report, self.outlets, context)
 
     def on_kill(self) -> None:
         """Stop the load; the day that is being loaded stays as it was."""
@@ -49,7 +58,3 @@ class LoadOperator(BaseOperator):
         from mailpartner_provider.warehouse.session import Stop
 
         return Stop()
-
-    def _load(self) -> LoadReport:
-        """Load the days that the table lacks."""
-        raise NotImplementedError

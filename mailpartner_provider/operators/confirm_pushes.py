@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.base import HookOperator
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,7 +36,6 @@ class ConfirmPushesOperator(HookOperator):
         "mailpartner_conn_id",
         "max_missing",
     )
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -56,13 +53,6 @@ class ConfirmPushesOperator(HookOperator):
         self.max_missing = max_missing
         self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Confirm the pushes; return the receipt and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            receipt = self._confirm(context)
-        return attach_receipt(receipt, self.outlets, context)
-
     def _check_fixed(self) -> None:
         """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
@@ -72,7 +62,7 @@ class ConfirmPushesOperator(HookOperator):
         arguments.check_fixed(self.destination, check_destination)
         arguments.check_fixed(self.max_missing, arguments.read_count, "max_missing")
 
-    def _confirm(self, context: Context) -> ConfirmationReceipt:
+    def _run(self, context: Context) -> ConfirmationReceipt:
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
         from mailpartner_provider.pushes.confirmation import confirm_pushes

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.errors import WrongArgument, clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.operators.pacing import PacedOperator
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ class DeleteUnsubscribesOperator(PacedOperator):
         "mailpartner_conn_id",
         "per_minute",
     )
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -61,13 +59,6 @@ class DeleteUnsubscribesOperator(PacedOperator):
         self.mailpartner_conn_id = mailpartner_conn_id
         self.per_minute = per_minute
         self._check_fixed()
-
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Delete the records; return the receipt and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            receipt = self._delete(context)
-        return attach_receipt(receipt, self.outlets, context)
 
     def _check_fixed(self) -> None:
         """Check the arguments without a template, so that errors show when the DAG is parsed."""
@@ -90,7 +81,7 @@ class DeleteUnsubscribesOperator(PacedOperator):
             f"{self.ids!r}"
         )
 
-    def _delete(self, context: Context) -> DeletionReceipt:
+    def _run(self, context: Context) -> DeletionReceipt:
         from mailpartner_provider.operators import arguments
         from mailpartner_provider.pushes.deletion import delete_unsubscribes
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from mailpartner_provider.warehouse.request import LoadReport
 
 
@@ -39,7 +41,6 @@ class UnsubscribeToIcebergOperator(LoadOperator):
     """
 
     template_fields: Sequence[str] = ("source", "table", "iceberg_conn_id", "account")
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
         arguments.check_fixed(self.source, check_destination, "source")
         arguments.check_fixed(self.table, arguments.read_table_in_namespace)
 
-    def _load(self) -> LoadReport:
+    def _run(self, context: Context) -> LoadReport:
         from mailpartner_provider.hooks.iceberg import open_catalog
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments

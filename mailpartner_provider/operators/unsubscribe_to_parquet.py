@@ -8,10 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.errors import clear_frame_locals
 from mailpartner_provider.operators.base import HookOperator
 from mailpartner_provider.operators.links import LandedPartitionLink
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.operators.progress import ProgressLog
 from mailpartner_provider.words import counted
 
@@ -70,7 +68,6 @@ class UnsubscribeToParquetOperator(HookOperator):
         "max_shrink",
     )
     operator_extra_links = (LandedPartitionLink(),)
-    ui_color = "#e4f0e8"
     progress_seconds = 5.0
 
     def __init__(
@@ -102,13 +99,6 @@ class UnsubscribeToParquetOperator(HookOperator):
         self._receipt: SnapshotReceipt | None = None
         self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Land the list; return the receipt and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            self._receipt = self._land(self._request(context))
-        return attach_receipt(self._receipt, self.outlets, context)
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
         """Return the lineage of what was landed; None when nothing was."""
         from mailpartner_provider.operators.telemetry import lineage_of_snapshot
@@ -132,6 +122,28 @@ class UnsubscribeToParquetOperator(HookOperator):
         arguments.check_fixed(self.snapshot_date, arguments.check_date)
         arguments.check_fixed(self.max_rejected, arguments.read_count, "max_rejected")
         arguments.check_fixed(self.max_shrink, arguments.read_share, "max_shrink")
+
+    def _run(self, context: Context) -> SnapshotReceipt:
+        from mailpartner_provider.operators.arguments import current_day
+        from mailpartner_provider.operators.telemetry import send_metrics
+        from mailpartner_provider.snapshots.landing import land_snapshot
+
+        request = self._request(context)
+        began = time.monotonic()
+        progress = ProgressLog(self.log, self.progress_seconds)
+
+        def heartbeat(stream: UnsubscribeStream) -> None:
+            self.hook.raise_if_stopped()
+            progress.report(stream)
+
+        fetch = partial(self.hook.fetch_unsubscribes, request.zone.key)
+        today = current_day(request.zone)
+        stop = self.hook.raise_if_stopped
+        receipt = self.hook.attempts()(land_snapshot, request, today, fetch, heartbeat, stop)
+        self._report(receipt)
+        send_metrics(receipt, timedelta(seconds=time.monotonic() - began))
+        self._receipt = receipt
+        return receipt
 
     def _request(self, context: Context) -> SnapshotRequest:
         """Return the checked arguments, now that templates are rendered."""
@@ -167,26 +179,6 @@ class UnsubscribeToParquetOperator(HookOperator):
         from mailpartner_provider.privacy.hashing import EmailMode
 
         return EmailMode(name, self.hook.email_hmac_key() if name == HMAC else b"")
-
-    def _land(self, request: SnapshotRequest) -> SnapshotReceipt:
-        from mailpartner_provider.operators.arguments import current_day
-        from mailpartner_provider.operators.telemetry import send_metrics
-        from mailpartner_provider.snapshots.landing import land_snapshot
-
-        began = time.monotonic()
-        progress = ProgressLog(self.log, self.progress_seconds)
-
-        def heartbeat(stream: UnsubscribeStream) -> None:
-            self.hook.raise_if_stopped()
-            progress.report(stream)
-
-        fetch = partial(self.hook.fetch_unsubscribes, request.zone.key)
-        today = current_day(request.zone)
-        stop = self.hook.raise_if_stopped
-        receipt = self.hook.attempts()(land_snapshot, request, today, fetch, heartbeat, stop)
-        self._report(receipt)
-        send_metrics(receipt, timedelta(seconds=time.monotonic() - began))
-        return receipt
 
     def _report(self, receipt: SnapshotReceipt) -> None:
         if receipt.declared is None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from mailpartner_provider.warehouse.request import LoadReport, LoadRequest
 
 
@@ -45,7 +47,6 @@ class UnsubscribeToSqlOperator(LoadOperator):
     """
 
     template_fields: Sequence[str] = ("source", "conn_id", "table", "account", "history_view")
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -82,6 +83,18 @@ class UnsubscribeToSqlOperator(LoadOperator):
         arguments.check_fixed(self.table, arguments.read_table)
         arguments.check_fixed(self.history_view, arguments.read_history_view, dataset)
 
+    def _run(self, context: Context) -> LoadReport:
+        from mailpartner_provider.hooks.warehouse import connection_type, open_warehouse
+        from mailpartner_provider.warehouse.dialects import dialect_of
+        from mailpartner_provider.warehouse.loading import load
+        from mailpartner_provider.warehouse.session import Session
+
+        request = self._request()
+        dialect = dialect_of(connection_type(self.conn_id), self.conn_id)
+        with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
+            session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
+            return load(request, session, dialect, self._stop)
+
     def _request(self) -> LoadRequest:
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.hooks.storage import open_destination
@@ -97,15 +110,3 @@ class UnsubscribeToSqlOperator(LoadOperator):
             removed_days=arguments.read_removed_days(self.removed_days),
             history_view=arguments.read_history_view(self.history_view, dataset),
         )
-
-    def _load(self) -> LoadReport:
-        from mailpartner_provider.hooks.warehouse import connection_type, open_warehouse
-        from mailpartner_provider.warehouse.dialects import dialect_of
-        from mailpartner_provider.warehouse.loading import load
-        from mailpartner_provider.warehouse.session import Session
-
-        request = self._request()
-        dialect = dialect_of(connection_type(self.conn_id), self.conn_id)
-        with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
-            session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
-            return load(request, session, dialect, self._stop)
