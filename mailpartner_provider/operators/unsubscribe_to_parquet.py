@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from mailpartner_provider.api.stream import UnsubscribeStream
     from mailpartner_provider.lake.receipts import SnapshotReceipt
-    from mailpartner_provider.privacy.hashing import EmailMode
     from mailpartner_provider.snapshots.request import SnapshotRequest
 
 
@@ -149,6 +148,7 @@ class UnsubscribeToParquetOperator(HookOperator):
         """Return the checked arguments, now that templates are rendered."""
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
+        from mailpartner_provider.privacy.hashing import EmailMode
         from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
 
         zone = arguments.read_zone(self.timezone)
@@ -159,7 +159,7 @@ class UnsubscribeToParquetOperator(HookOperator):
             max_rejected=arguments.read_count(self.max_rejected, "max_rejected"),
             max_shrink=arguments.read_share(self.max_shrink, "max_shrink"),
         )
-        email_mode = self._read_email_mode(arguments.read_email_mode(self.email_mode))
+        email_mode = arguments.read_email_mode(self.email_mode)
         partition_by = arguments.read_partition_by(self.partition_by)
         keep_days = arguments.read_keep_days(self.keep_days, partition_by)
         return SnapshotRequest(
@@ -168,17 +168,11 @@ class UnsubscribeToParquetOperator(HookOperator):
             destination=open_destination(self.destination),
             limits=limits,
             run=arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id),
-            email_mode=email_mode,
+            email_mode=EmailMode.of(email_mode, self.hook.email_hmac_key),
             partition_by=partition_by,
             keep_days=keep_days,
             renamed_from=self.hook.renamed_from,
         )
-
-    def _read_email_mode(self, name: str) -> EmailMode:
-        from mailpartner_provider.privacy.email_modes import HMAC
-        from mailpartner_provider.privacy.hashing import EmailMode
-
-        return EmailMode(name, self.hook.email_hmac_key() if name == HMAC else b"")
 
     def _report(self, receipt: SnapshotReceipt) -> None:
         if receipt.declared is None:
