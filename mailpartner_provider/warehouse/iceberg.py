@@ -45,7 +45,7 @@ _COMMITS = 20  # of other writers, each of which makes a new plan necessary
 _CHUNK = 2**20
 _SOURCE = "mailpartner.source."  # a property of the table for each account
 #: The members of a receipt that the summary of a snapshot has.
-_MEMBERS = ("account", "dataset", "snapshot_date", "status", "sha256", "rows", "provider_version")
+_MEMBERS = ("dataset", "snapshot_date", "status", "sha256", "rows", "provider_version")
 
 
 def load(request: LoadRequest, catalog: Catalog, conn_id: str, stop: Stop) -> LoadReport:
