@@ -77,8 +77,7 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
     now = datetime.now(timezone.utc)
     read = await read_all(names or [])
     found = {name: each for name, each in read.items() if not isinstance(each, str)}
-    problem = "" if names is not None else "It is not a JSON list of destinations"
-    receipt = None
+    receipt, shown = None, found
     if landed.uri:
         holding = [each for each in found.values() if _holds(each, landed.uri)]
         if holding and landed.day:
@@ -89,8 +88,6 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
             for name, each in found.items()
             if _holds(each, landed.uri) or _holds(each, source)
         }
-    else:
-        shown = found
     changes = {
         each.source_uri: each
         for name in found
@@ -109,11 +106,11 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
     return View(
         VARIABLE,
         overviews,
-        problem,
-        landed.uri if landed.day or not shown else "",
-        receipt,
-        run_path(receipt.as_dict()) if receipt else "",
-        _to_paste(names or [], landed.destination) if landed.uri and not shown else "",
+        problem="" if names is not None else "It is not a JSON list of destinations",
+        requested=landed.uri if landed.day or not shown else "",
+        receipt=receipt,
+        run_path=run_path(receipt.as_dict()) if receipt else "",
+        to_paste=_to_paste(names or [], landed.destination) if landed.uri and not shown else "",
         listed=NEWEST if landed.uri else DAYS_IN_BRIEF,
     )
 
