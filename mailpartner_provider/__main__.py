@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from mailpartner_provider.errors import MailPartnerError, WrongArgument
 from mailpartner_provider.lake.names import PARTITION_PREFIX, RECEIPTS
 from mailpartner_provider.privacy.normal_form import is_address
+from mailpartner_provider.words import counted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,8 +74,7 @@ def _erase_everywhere(chosen: argparse.Namespace, lines: dict[int, str], reports
             is_complete = False
         found_in.update({line["line"]: line["found_in"] for line in report["lines"]})
     for number in lines:
-        count = found_in[number]
-        found = f"found in {count} file{'s' * (count != 1)}" if count else "not found"
+        found = f"found in {counted(count, 'file')}" if (count := found_in[number]) else "not found"
         print(f"line {number}: {found}", file=sys.stderr)
     if not is_complete:
         print("Not everything could be read: see above, then erase again", file=sys.stderr)

@@ -23,6 +23,7 @@ _MODULES = {
     "Variable": ("airflow.sdk", "airflow.models.variable"),
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "get_fs": ("airflow.sdk.io", "airflow.io"),
     "mask_secret": (
         "airflow.sdk.log",
         "airflow.sdk.execution_time.secrets_masker",
@@ -35,17 +36,6 @@ def airflow_version() -> tuple[int, ...]:
     """Return the first two numbers of Airflow's version, such as ``(3, 1)``."""
     version: str = import_module("airflow").__version__
     return tuple(int(part) for part in version.split(".")[:2])
-
-
-def file_system(scheme: str, conn_id: str | None) -> Any:
-    """Open the file system of an object store without a cache, with the current connection."""
-    for module in ("airflow.sdk.io", "airflow.io"):  # Airflow 3, Airflow 2
-        try:
-            opens = import_module(module).get_fs
-        except (ImportError, AttributeError):
-            continue
-        return opens(scheme, conn_id)
-    raise ImportError("this Airflow has no get_fs in any known module")
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -85,15 +86,14 @@ def _leading_date(key: str | None) -> date | None:
 def _iso_date(value: str | date) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    if isinstance(value, str) and value.strip() in ("", "None"):
+    text = value.strip() if isinstance(value, str) else None
+    if text in ("", "None"):
         raise ValueError(
             f"snapshot_date: got no date ({value!r}): remove it to land the run's own day "
             "({{ ds }} is empty in a run without a logical date, and may be the day before in one "
             "with an interval)"
         )
-    try:
-        if isinstance(value, str) and _ISO_DATE.fullmatch(value.strip()):
-            return date.fromisoformat(value.strip())
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        if text and _ISO_DATE.fullmatch(text):
+            return date.fromisoformat(text)
     raise ValueError(f"snapshot_date: expected a date as YYYY-MM-DD, got {value!r}")

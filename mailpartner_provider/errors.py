@@ -88,7 +88,7 @@ class LandingStopped(MailPartnerError):
 
 @contextmanager
 def naming_connection(conn_id: str) -> Iterator[None]:
-    """Add the connection to every error raised in the context that has none yet."""
+    """Add the connection to every error that is raised in the context without one."""
     try:
         yield
     except MailPartnerError as error:

@@ -97,11 +97,11 @@ def _files(
 ) -> tuple[Pair, list[Path]]:
     """Write the day's snapshot and the list before it, if there was one, to files.
 
-    :return: the files, and the pair, without a snapshot before if that was replaced or removed
+    :return: the pair, without its ``previous`` if that was replaced or removed, and the files
     """
     current, previous = scratch / "current.parquet", scratch / "previous.parquet"
-    _fetch(request.source, pair.current, current)
-    if pair.previous and _is_fetched(request.source, pair.previous, previous):
+    _fetch_current(request.source, pair.current, current)
+    if pair.previous and _fetch_if_declared(request.source, pair.previous, previous):
         return pair, [current, previous]
     pair = pair._replace(previous=None)
     if not pair.earlier:
@@ -116,9 +116,9 @@ def _files(
     return pair, [current, replay(commit, pair.earlier, comparison, scratch, erased)]
 
 
-def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> None:
+def _fetch_current(source: Destination, receipt: SnapshotReceipt, file: Path) -> None:
     """Copy the day's snapshot, and verify that it is the one that its receipt declares."""
-    if _is_fetched(source, receipt, file):
+    if _fetch_if_declared(source, receipt, file):
         return
     uri = source.uri(partition_file(receipt.day))
     if not file.exists():
@@ -134,8 +134,8 @@ def _fetch(source: Destination, receipt: SnapshotReceipt, file: Path) -> None:
     )
 
 
-def _is_fetched(source: Destination, receipt: SnapshotReceipt, file: Path) -> bool:
-    """Copy a snapshot; return whether it is the one that its receipt declares."""
+def _fetch_if_declared(source: Destination, receipt: SnapshotReceipt, file: Path) -> bool:
+    """Copy a snapshot if there is one; return whether it is the one that its receipt declares."""
     version = source.fetch(partition_file(receipt.day), file)
     return version is not None and receipt.declaration.is_of(file)
 

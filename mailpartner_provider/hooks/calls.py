@@ -104,7 +104,7 @@ class Calls:
     ) -> dict[str, Any]:
         """Read a short answer; raise the error that it reports, without key and arguments."""
         status, kind = answer.head.status, answer.head.content_type
-        # The refusal of such a call may be an outcome, so it must be read completely.
+        # Some calls have refusals that are outcomes; these must be read completely.
         is_needed = status == 200 or call in OUTCOMES
         with naming_connection(self._conn_id):
             try:

@@ -13,11 +13,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 from mailpartner_provider.compat import AirflowNotFoundException
 from mailpartner_provider.errors import RequestRefused
 from mailpartner_provider.exact_json import utf8_text
-from mailpartner_provider.get_provider_info import (
-    CONN_FIELDS,
-    CONN_TYPE,
-    DEFAULT_BASE_URL,
-)
+from mailpartner_provider.get_provider_info import CONN_FIELDS, CONN_TYPE, DEFAULT_BASE_URL
 
 _DEFAULT_HOST = str(urlsplit(DEFAULT_BASE_URL).hostname)
 

@@ -79,13 +79,11 @@ class Download:
                 item = self._received.get(timeout=_STOP_SECONDS)
             except Empty:
                 continue
-            break
-        else:
-            self.close()
-            raise LandingStopped("the task was stopped while the answer was being received")
-        if isinstance(item, MailPartnerError):
-            raise item
-        return item
+            if isinstance(item, MailPartnerError):
+                raise item
+            return item
+        self.close()
+        raise LandingStopped("the task was stopped while the answer was being received")
 
     def _receive(self) -> None:
         """Receive into the queue: the head, the chunks, then None or an error."""
@@ -159,7 +157,7 @@ def _body(response: requests.Response) -> Iterator[bytes]:
 
 
 def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield chunks; raise an error if they exceed the limit, which a retry cannot help."""
+    """Yield chunks; raise an error that is not retried if they exceed the limit."""
     left = MAX_ANSWER_BYTES
     for chunk in chunks:
         left -= len(chunk)
@@ -204,20 +202,12 @@ def _failure(error: Exception) -> MailPartnerError:
     """Return the error of this package for an error of requests."""
     if error.args and isinstance(error.args[0], Cause):
         return RequestFailed(str(error.args[0]))
-    kinds: list[tuple[type[Exception], MailPartnerError]] = [
-        (
-            requests.exceptions.TooManyRedirects,
-            RequestRefused("the API redirects in circles: correct the Base URL"),
-        ),
-        (
-            requests.exceptions.InvalidURL,
-            RequestRefused("the Base URL is no URL: correct it"),
-        ),
-        (zlib.error, RequestFailed("the compressed body is damaged")),
-    ]
-    for kind, failure in kinds:
-        if isinstance(error, kind):
-            return failure
+    if isinstance(error, requests.exceptions.TooManyRedirects):
+        return RequestRefused("the API redirects in circles: correct the Base URL")
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return RequestRefused("the Base URL is no URL: correct it")
+    if isinstance(error, zlib.error):
+        return RequestFailed("the compressed body is damaged")
     return RequestFailed(
         f"the connection broke while the answer came ({type(error).__name__}): check the network"
     )

@@ -97,40 +97,31 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 def _cause(error: requests.RequestException, url: SplitResult) -> str:
     """Return the words for an error of requests."""
     host = f"{url.hostname}:{url.port or {'https': 443}.get(url.scheme, 80)}"
-    causes: list[tuple[type[BaseException], str]] = [
-        (
-            requests.exceptions.ProxyError,
-            "the proxy does not connect: check HTTPS_PROXY and NO_PROXY",
+    causes: dict[type[BaseException], str] = {
+        requests.exceptions.ProxyError: (
+            "the proxy does not connect: check HTTPS_PROXY and NO_PROXY"
         ),
-        (
-            requests.ConnectTimeout,
-            f"{host} does not connect within connect_timeout: check the Base URL and the firewall",
+        requests.ConnectTimeout: (
+            f"{host} does not connect within connect_timeout: check the Base URL and the firewall"
         ),
-        (
-            requests.ReadTimeout,
+        requests.ReadTimeout: (
             f"{host} does not answer within read_timeout: try later, or raise the extra "
-            "read_timeout",
+            "read_timeout"
         ),
-        (
-            socket.gaierror,
-            f"the host {url.hostname} is unknown: correct the Base URL, or this machine's DNS",
+        socket.gaierror: (
+            f"the host {url.hostname} is unknown: correct the Base URL, or this machine's DNS"
         ),
-        (
-            ConnectionRefusedError,
-            f"nothing listens at {host}: correct the Base URL, or check the service there",
+        ConnectionRefusedError: (
+            f"nothing listens at {host}: correct the Base URL, or check the service there"
         ),
-        (
-            ssl.SSLCertVerificationError,
+        ssl.SSLCertVerificationError: (
             f"the TLS certificate of {host} is not accepted: check the Base URL, or set "
-            "REQUESTS_CA_BUNDLE to a file that has its authority",
+            "REQUESTS_CA_BUNDLE to a file that has its authority"
         ),
-        (
-            ssl.SSLError,
-            f"{host} does not speak TLS as expected: check the port of the Base URL",
-        ),
-    ]
+        ssl.SSLError: f"{host} does not speak TLS as expected: check the port of the Base URL",
+    }
     chain = list(_chain(error))
-    for kind, cause in causes:
+    for kind, cause in causes.items():
         if any(isinstance(each, kind) for each in chain):
             return cause
     return f"the connection to {host} broke ({type(error).__name__}): check the network, try later"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.hooks.warehouse import connection_type
+from mailpartner_provider.words import first_line
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -38,5 +39,4 @@ def open_catalog(conn_id: str) -> Catalog:
             f"iceberg_conn_id: correct the connection {conn_id}, or install what it needs ({error})"
         ) from None
     except Exception as error:  # of any kind of catalog
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise OSError(f"connection {conn_id}: cannot connect: {cause}") from None
+        raise OSError(f"connection {conn_id}: cannot connect: {first_line(error)}") from None

@@ -89,7 +89,7 @@ class MailPartnerHook(BaseHook):
         try:
             credits = read_credits(self._calls.get("me"))
         except MailPartnerError as error:
-            return False, error.message  # without the id, for Airflow tests a copy
+            return False, error.message  # without the id: Airflow tests a copy that has another
         except Exception as error:
             return False, f"The connection cannot be used ({type(error).__name__})"
         if credits.balance is None:

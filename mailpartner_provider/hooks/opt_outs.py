@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 from mailpartner_provider.compat import BaseHook, ObjectStoragePath
 from mailpartner_provider.errors import MailPartnerError, WrongArgument
 from mailpartner_provider.lake.scratch import naming_path
+from mailpartner_provider.words import without_text
 
 _FETCHED_ROWS = 10_000
 
@@ -52,9 +53,9 @@ def read_query(conn_id: str, sql: str, column: str) -> Iterator[str | None]:
     except MailPartnerError:
         raise
     except Exception as error:
-        kind = _kind(error)
+        cause = without_text(error)
     # Outside, because the text and context of the original error may quote a row.
-    raise OSError(f"the query with the connection {conn_id} failed: {kind}")
+    raise OSError(f"the query with the connection {conn_id} failed: {cause}")
 
 
 def _rows(hook: Any, sql: str, column: str) -> Iterator[str | None]:
@@ -67,14 +68,9 @@ def _rows(hook: Any, sql: str, column: str) -> Iterator[str | None]:
                 yield _text(row[index], column)
 
 
-def _kind(error: Exception) -> str:
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    return f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
-
-
-def _check_column(column: str, names: Iterable[str], place: str) -> str:
+def _check_column(column: str, names: Iterable[str], where: str) -> str:
     if column not in names:
-        raise WrongArgument(f"column: {place} has no {column!r}, only {', '.join(names) or 'none'}")
+        raise WrongArgument(f"column: {where} has no {column!r}, only {', '.join(names) or 'none'}")
     return column
 
 

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mailpartner_provider.compat import AirflowNotFoundException, BaseHook, file_system
+from mailpartner_provider.compat import AirflowNotFoundException, BaseHook
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.hooks.connection import missing
 from mailpartner_provider.lake.azure import AzureFolder
@@ -23,7 +23,6 @@ _STORES = {
     **dict.fromkeys(("abfs", "abfss", "adl"), ("azure", AzureFolder)),
     **dict.fromkeys(("gs", "gcs"), ("gcs", GcsFolder)),
 }
-
 
 #: By scheme and connection: a digest of the connection, and the file system opened with it.
 _opened: dict[tuple[str, str], tuple[str, Any]] = {}
@@ -70,11 +69,9 @@ def find_destinations(pattern: str) -> list[str]:
         return [pattern]
     parent, _, _ = begin.rpartition("/")
     part, *rest = pattern[len(parent) + 1 :].split("/")
-    place = check_destination(parent)
-    names = _names(place)
     found = [
         destination
-        for name in sorted(fnmatch.filter(names, part))
+        for name in sorted(fnmatch.filter(_folders(check_destination(parent)), part))
         if not name.startswith((".", "_"))
         for destination in find_destinations("/".join([parent, name, *rest]))
     ]
@@ -83,7 +80,7 @@ def find_destinations(pattern: str) -> list[str]:
     return found
 
 
-def check_destination(destination: Any, argument: str = "destination") -> _Place:
+def check_destination(destination: Any, argument: str = "destination") -> _Location:
     """Read a destination without opening it.
 
     :raises WrongArgument: it is neither a local folder nor a URI that can be opened here
@@ -91,9 +88,9 @@ def check_destination(destination: Any, argument: str = "destination") -> _Place
     text = str(destination or "").strip()
     scheme, separator, rest = text.partition("://")
     if text.startswith("/"):
-        return _Place("file", root=text)
+        return _Location("file", root=text)
     if separator and scheme in _LOCAL and rest.startswith("/"):
-        return _Place(scheme, root=rest)
+        return _Location(scheme, root=rest)
     if not separator or not scheme or scheme in _LOCAL:
         raise WrongArgument(
             f"{argument}: expected an absolute local folder or an object storage URI, got {text!r}"
@@ -104,18 +101,18 @@ def check_destination(destination: Any, argument: str = "destination") -> _Place
             f"one of {', '.join(f'{each}://' for each in _STORES)}; others have neither locks nor "
             "conditional requests, or write files in place"
         )
-    place, _, key = rest.partition("/")
-    conn_id, _, bucket = place.rpartition("@")
+    authority, _, key = rest.partition("/")
+    conn_id, _, bucket = authority.rpartition("@")
     # To S3, a key with an empty part is another key; to many readers, it is the same one.
     parts = [part for part in key.split("/") if part]
     if not bucket:
         raise WrongArgument(f"{argument}: {text!r} names no bucket")
     if {".", ".."} & set(parts) or set("?#") & set(text):
         raise WrongArgument(f"{argument}: '?', '#', '/./' and '/../' cannot be part of {text!r}")
-    return _Place(scheme, conn_id, bucket, "/".join(parts))
+    return _Location(scheme, conn_id, bucket, "/".join(parts))
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     """The parts of a destination."""
 
     scheme: str
@@ -124,13 +121,13 @@ class _Place(NamedTuple):
     root: str = ""
 
 
-def _names(place: _Place) -> list[str]:
-    """List the names in a folder."""
-    if place.scheme in _LOCAL:
-        return [path.name for path in Path(place.root).iterdir() if path.is_dir()]
-    fs = _file_system(place.scheme, place.conn_id)
+def _folders(location: _Location) -> list[str]:
+    """List the names of the folders in a folder; in a store, those of its files, too."""
+    if location.scheme in _LOCAL:
+        return [path.name for path in Path(location.root).iterdir() if path.is_dir()]
+    fs = _file_system(location.scheme, location.conn_id)
     fs.invalidate_cache()
-    listed = fs.ls(f"{place.bucket}/{place.root}".rstrip("/"), detail=False)
+    listed = fs.ls(f"{location.bucket}/{location.root}".rstrip("/"), detail=False)
     return [name.rstrip("/").rpartition("/")[2] for name in listed]
 
 
@@ -140,11 +137,13 @@ def _file_system(scheme: str, conn_id: str) -> Any:
     :raises AirflowNotFoundException: there is no such connection; Airflow itself would go on
         without one, to the vendor's own store
     """
+    from mailpartner_provider.compat import get_fs
+
     digest = ""
     if conn_id:
         connection = BaseHook.get_connection(conn_id)
         digest = hashlib.sha256(connection.get_uri().encode()).hexdigest()
     opened = _opened.get((scheme, conn_id))
     if opened is None or opened[0] != digest:
-        opened = _opened[scheme, conn_id] = digest, file_system(scheme, conn_id or None)
+        opened = _opened[scheme, conn_id] = digest, get_fs(scheme, conn_id or None)
     return opened[1]

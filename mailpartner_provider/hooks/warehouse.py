@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from mailpartner_provider.compat import BaseHook
 from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.words import first_line
 
 DUCKDB = "duckdb"
 
@@ -65,7 +66,7 @@ def _open(conn_id: str, connect: Callable[[], Any]) -> Any:
     except WrongArgument:
         raise
     except Exception as error:
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = first_line(error)
     raise OSError(f"connection {conn_id}: cannot connect: {cause}")
 
 

@@ -125,7 +125,7 @@ class Commit:
     def confirm(self, name: str) -> None:
         """Make the commit fail if, after its last step, a file is not what it read or published.
 
-        Of two commits that confirm each what the other one writes first, one fails.
+        Of two commits, each of which confirms what the other writes first, one fails.
         """
         self._confirmed.append(name)
 

@@ -42,7 +42,7 @@ def receipts(destination: Readable, days: Iterable[date] | None = None) -> Itera
 def earlier_days(destination: Readable, day: date) -> Iterator[date]:
     """Yield the days before a day that may have a receipt, the newest first.
 
-    The previous day comes first, without listing receipts, which a daily landing then need not do.
+    The previous day comes first. A daily landing needs no other, so receipts are listed only later.
     """
     if day > date.min:
         day_before = day - timedelta(days=1)

@@ -169,7 +169,7 @@ class CreatedList:
         )
 
     def _has_begun(self) -> bool:
-        """Return whether another task has just begun the first landing, so that this one fails."""
+        """Return whether another task has just begun the first landing; then this one will fail."""
         return self._commit.destination.info(INDEX) is not None
 
     def _is_complete(self, name: str, declared: Declared) -> bool:

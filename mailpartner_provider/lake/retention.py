@@ -63,7 +63,7 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
 def _check_removed(destination: Destination, days: list[date]) -> None:
     """Check that no day was landed again during its removal, which may have taken its partition.
 
-    An ETag of S3 does not tell a partition from the same one, landed again.
+    A partition that is landed again with the same bytes has the same ETag in S3.
     """
     if again := destination.list_files(RECEIPTS).keys() & set(map(receipt_file, days)):
         raise Conflict(f"{destination.uri(min(again))} has just been changed by another task")

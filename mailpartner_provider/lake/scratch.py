@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 SCRATCH_PREFIX = ".mailpartner-landing-"
 _NAME = re.compile(rf"{re.escape(SCRATCH_PREFIX)}(?P<pid>\d+)-(?P<host>.+)-[a-z0-9_]{{8}}")
 _LOCK = ".lock"
-_OLD = 7 * 24 * 3600.0  # seconds; a host that is gone cannot be asked whether it is at work
+_OLD = 7 * 24 * 3600.0  # seconds, after which the folder of another host counts as abandoned
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        os.close(lock)  # first, as NFS keeps the names of open files, and so their folder
+        os.close(lock)  # first: NFS keeps a folder in which a file is open
         os.close(folder_lock)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -137,7 +137,7 @@ def _claim(folder: Path) -> Path | None:
         if not old and name and _is_running(int(name["pid"])):
             return None
     else:
-        # Its landing may lock it once this lock is released, and looks for the name then.
+        # If its landing has just made it and locks it only now, it sees the name gone.
         folder = folder.rename(folder.with_name(f"{_own_prefix()}{secrets.token_hex(4)}"))
     finally:
         os.close(lock)

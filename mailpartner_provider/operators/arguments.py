@@ -6,7 +6,7 @@ This module loads nothing heavy, because every DAG file that has an operator nee
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -65,7 +65,7 @@ def read_day(
 
 
 def current_day(zone: ZoneInfo, ahead: timedelta = timedelta()) -> date:
-    """Return the present day in a zone, or the day that it will be then."""
+    """Return the day that it is in a zone, now or some time ahead."""
     return day_of(datetime.now(timezone.utc) + ahead, zone)
 
 
@@ -83,6 +83,15 @@ def is_fixed(value: Any) -> bool:
     if isinstance(value, str):
         return not any(begin in value for begin in ("{{", "{%", "{#"))
     return value is None or isinstance(value, int | float | date)
+
+
+def check_fixed(value: Any, check: Callable[..., object], *more: Any, **limits: Any) -> None:
+    """Check an argument when the DAG is parsed, if it is settled by then.
+
+    :param more: further arguments of ``check``, such as the name of the argument
+    """
+    if is_fixed(value):
+        check(value, *more, **limits)
 
 
 def read_on_empty(on_empty: Any) -> str:

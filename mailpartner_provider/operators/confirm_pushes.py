@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
-from mailpartner_provider.errors import clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.base import HookOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.confirmation import ConfirmationReceipt
 
 
-class ConfirmPushesOperator(BaseOperator):
+class ConfirmPushesOperator(HookOperator):
     """Check that everybody who was pushed is in the newest live snapshot.
 
     Looks up the people of every unconfirmed batch of ``PushUnsubscribesOperator`` that ended before
@@ -40,7 +36,6 @@ class ConfirmPushesOperator(BaseOperator):
         "mailpartner_conn_id",
         "max_missing",
     )
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -58,32 +53,16 @@ class ConfirmPushesOperator(BaseOperator):
         self.max_missing = max_missing
         self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Confirm the pushes; return the receipt and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            receipt = self._confirm(context)
-        return attach_receipt(receipt, self.outlets, context)
-
-    @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-
-        return MailPartnerHook(self.mailpartner_conn_id)
-
     def _check_fixed(self) -> None:
         """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
         from mailpartner_provider.operators import arguments
 
-        for argument in ("snapshot", "destination"):
-            if arguments.is_fixed(place := getattr(self, argument)):
-                check_destination(place, argument)
-        if arguments.is_fixed(self.max_missing):
-            arguments.read_count(self.max_missing, "max_missing")
+        arguments.check_fixed(self.snapshot, check_destination, "snapshot")
+        arguments.check_fixed(self.destination, check_destination)
+        arguments.check_fixed(self.max_missing, arguments.read_count, "max_missing")
 
-    def _confirm(self, context: Context) -> ConfirmationReceipt:
+    def _run(self, context: Context) -> ConfirmationReceipt:
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
         from mailpartner_provider.pushes.confirmation import confirm_pushes

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.errors import WrongArgument, clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.operators.pacing import PacedOperator
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ class DeleteUnsubscribesOperator(PacedOperator):
         "mailpartner_conn_id",
         "per_minute",
     )
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -62,13 +60,6 @@ class DeleteUnsubscribesOperator(PacedOperator):
         self.per_minute = per_minute
         self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Delete the records; return the receipt and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            receipt = self._delete(context)
-        return attach_receipt(receipt, self.outlets, context)
-
     def _check_fixed(self) -> None:
         """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
@@ -76,11 +67,9 @@ class DeleteUnsubscribesOperator(PacedOperator):
 
         if arguments.is_fixed(self.ids):
             check_destination(self._file()[0], "ids")
-        if arguments.is_fixed(self.dry_run):
-            arguments.read_switch(self.dry_run, "dry_run")
-        if arguments.is_fixed(self.max_deleted):
-            arguments.read_count(self.max_deleted, "max_deleted", least=1)
-        self._check_per_minute()
+        arguments.check_fixed(self.dry_run, arguments.read_switch, "dry_run")
+        arguments.check_fixed(self.max_deleted, arguments.read_count, "max_deleted", least=1)
+        arguments.check_fixed(self.per_minute, arguments.read_count, "per_minute", least=1)
 
     def _file(self) -> tuple[str, str]:
         """Return the folder and the name of the file of ids."""
@@ -92,7 +81,7 @@ class DeleteUnsubscribesOperator(PacedOperator):
             f"{self.ids!r}"
         )
 
-    def _delete(self, context: Context) -> DeletionReceipt:
+    def _run(self, context: Context) -> DeletionReceipt:
         from mailpartner_provider.operators import arguments
         from mailpartner_provider.pushes.deletion import delete_unsubscribes
 

@@ -6,20 +6,18 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from mailpartner_provider.compat import BaseOperator
+from mailpartner_provider.operators.base import HookOperator
 
 if TYPE_CHECKING:
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.pushes.pace import Pace
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-class PacedOperator(BaseOperator):
+class PacedOperator(HookOperator):
     """An operator whose calls keep a pace, including retries, and end when the task is stopped."""
 
-    mailpartner_conn_id: str
     per_minute: int | str
 
     def on_kill(self) -> None:
@@ -27,30 +25,12 @@ class PacedOperator(BaseOperator):
         self.hook.stop()
 
     @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-
-        return MailPartnerHook(self.mailpartner_conn_id)
-
-    @cached_property
     def pace(self) -> Pace:
         """The pace of the calls, made when first used."""
+        from mailpartner_provider.operators.arguments import read_count
         from mailpartner_provider.pushes.pace import Pace
 
-        return Pace(self._read_per_minute())
-
-    def _check_per_minute(self) -> None:
-        """Check ``per_minute`` unless it is a template."""
-        from mailpartner_provider.operators.arguments import is_fixed
-
-        if is_fixed(self.per_minute):
-            self._read_per_minute()
-
-    def _read_per_minute(self) -> int:
-        from mailpartner_provider.operators.arguments import read_count
-
-        return read_count(self.per_minute, "per_minute", least=1)
+        return Pace(read_count(self.per_minute, "per_minute", least=1))
 
     def _paced(self, once: Callable[[_T], _R]) -> Callable[[_T], _R]:
         """Return a call that is retried by the hook's policy, every try at the pace.

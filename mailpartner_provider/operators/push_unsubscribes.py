@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.errors import clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.operators.pacing import PacedOperator
 from mailpartner_provider.operators.progress import PushProgress
 
@@ -64,7 +62,6 @@ class PushUnsubscribesOperator(PacedOperator):
     )
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql"}
-    ui_color = "#e4f0e8"
     progress_seconds = 5.0
 
     def __init__(
@@ -98,13 +95,6 @@ class PushUnsubscribesOperator(PacedOperator):
         self._receipt: PushReceipt | None = None
         self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Push the opt-outs; return the receipt and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            self._receipt = self._push(context)
-        return attach_receipt(self._receipt, self.outlets, context)
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
         """Return the lineage of the push; None when there was none."""
         from mailpartner_provider.operators.telemetry import lineage_of_push
@@ -117,19 +107,15 @@ class PushUnsubscribesOperator(PacedOperator):
         from mailpartner_provider.lake.layouts import SNAPSHOT
         from mailpartner_provider.operators import arguments
 
-        for argument in ("snapshot", "destination"):
-            if arguments.is_fixed(place := getattr(self, argument)):
-                check_destination(place, argument)
+        arguments.check_fixed(self.snapshot, check_destination, "snapshot")
+        arguments.check_fixed(self.destination, check_destination)
         if all(map(arguments.is_fixed, (self.source, self.sql, self.sql_conn_id))):
             self._check_source()
-        if arguments.is_fixed(self.column):
-            arguments.read_column(self.column)
-        if arguments.is_fixed(self.max_added):
-            arguments.read_count(self.max_added, "max_added", least=1)
-        if arguments.is_fixed(self.dry_run):
-            arguments.read_switch(self.dry_run, "dry_run")
+        arguments.check_fixed(self.column, arguments.read_column)
+        arguments.check_fixed(self.per_minute, arguments.read_count, "per_minute", least=1)
+        arguments.check_fixed(self.max_added, arguments.read_count, "max_added", least=1)
+        arguments.check_fixed(self.dry_run, arguments.read_switch, "dry_run")
         arguments.read_keep_days(self.keep_days, SNAPSHOT)
-        self._check_per_minute()
 
     def _check_source(self) -> None:
         from mailpartner_provider.errors import WrongArgument
@@ -139,7 +125,7 @@ class PushUnsubscribesOperator(PacedOperator):
         if not has_files and not has_query:
             raise WrongArgument("source: expected either source, or sql with its sql_conn_id")
 
-    def _push(self, context: Context) -> PushReceipt:
+    def _run(self, context: Context) -> PushReceipt:
         from mailpartner_provider.operators.telemetry import send_push_metrics
         from mailpartner_provider.pushes.push import Clock, push_unsubscribes
 
@@ -151,6 +137,7 @@ class PushUnsubscribesOperator(PacedOperator):
         self._report(receipt)
         if not receipt.dry_run:
             send_push_metrics(receipt)
+        self._receipt = receipt
         return receipt
 
     def _request(self, context: Context) -> PushRequest:

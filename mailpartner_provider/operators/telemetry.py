@@ -78,9 +78,9 @@ def lineage_of_push(receipt: PushReceipt, source: str | None, base_url: str) -> 
     names = [dataset_name(receipt.snapshot_uri)]
     if source:
         namespace, name = dataset_name(f"file://{source}" if source.startswith("/") else source)
-        scheme, _, place = namespace.rpartition("://")
-        # The place may begin with the id of Airflow's connection.
-        names.append((f"{scheme}://{place.rpartition('@')[2]}" if scheme else namespace, name))
+        scheme, _, authority = namespace.rpartition("://")
+        # The authority may begin with the id of Airflow's connection.
+        names.append((f"{scheme}://{authority.rpartition('@')[2]}" if scheme else namespace, name))
     inputs = [facet.Dataset(*each) for each in names]
     return OperatorLineage(inputs=inputs, outputs=[] if receipt.dry_run else [output])
 

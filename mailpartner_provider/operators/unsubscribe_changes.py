@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
-from mailpartner_provider.errors import clear_frame_locals
+from mailpartner_provider.operators.base import MailPartnerOperator
 from mailpartner_provider.operators.links import LandedPartitionLink
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.words import counted
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from mailpartner_provider.lake.receipts import ChangesReceipt
 
 
-class UnsubscribeChangesOperator(BaseOperator):
+class UnsubscribeChangesOperator(MailPartnerOperator):
     """Land what changed in the Mail Partner suppression list as one Parquet partition a day.
 
     Compares the day's snapshot, which ``UnsubscribeToParquetOperator`` landed, with the snapshot
@@ -59,7 +57,6 @@ class UnsubscribeChangesOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("source", "destination", "snapshot_date", "max_removed")
     operator_extra_links = (LandedPartitionLink(),)
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -80,16 +77,6 @@ class UnsubscribeChangesOperator(BaseOperator):
         self._receipt: ChangesReceipt | None = None
         self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Land the changes; return the receipt and attach it to every outlet asset's event."""
-        from mailpartner_provider.changes.landing import land_changes
-
-        with airflow_errors(self.log):
-            self._receipt = land_changes(self._request(context), self.comparison)
-            self._report(self._receipt)
-        return attach_receipt(self._receipt, self.outlets, context)
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
         """Return the lineage of what was landed; None when nothing was."""
         from mailpartner_provider.operators.telemetry import lineage_of_changes
@@ -108,19 +95,23 @@ class UnsubscribeChangesOperator(BaseOperator):
         return Comparison()
 
     def _check_fixed(self) -> None:
-        """Check what is no template, so that a DAG with a wrong argument does not parse."""
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
         from mailpartner_provider.operators import arguments
 
         arguments.read_zone(self.timezone)
-        if arguments.is_fixed(self.source):
-            check_destination(self.source, "source")
-        if arguments.is_fixed(self.destination):
-            check_destination(self.destination)
-        if arguments.is_fixed(self.snapshot_date):
-            arguments.check_date(self.snapshot_date)
-        if arguments.is_fixed(self.max_removed):
-            arguments.read_share(self.max_removed, "max_removed")
+        arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.destination, check_destination)
+        arguments.check_fixed(self.snapshot_date, arguments.check_date)
+        arguments.check_fixed(self.max_removed, arguments.read_share, "max_removed")
+
+    def _run(self, context: Context) -> ChangesReceipt:
+        from mailpartner_provider.changes.landing import land_changes
+
+        receipt = land_changes(self._request(context), self.comparison)
+        self._report(receipt)
+        self._receipt = receipt
+        return receipt
 
     def _request(self, context: Context) -> ChangesRequest:
         """Return the checked arguments, now that templates are rendered."""

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
-from mailpartner_provider.errors import clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from mailpartner_provider.warehouse.request import LoadReport
-    from mailpartner_provider.warehouse.session import Stop
 
 
-class UnsubscribeToIcebergOperator(BaseOperator):
+class UnsubscribeToIcebergOperator(LoadOperator):
     """Load the landed suppression lists, or their changes, into an Iceberg table.
 
     The first run loads every day of the source; later runs load the days that have been landed, or
@@ -36,6 +32,7 @@ class UnsubscribeToIcebergOperator(BaseOperator):
     :param removed_days: what to do with loaded days that the source no longer has: ``keep`` or
         ``delete``
     :return: counts and days; never a record or an address
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not
         retry
     :raises BadData: a day does not match its receipt; all other days were loaded
@@ -44,7 +41,6 @@ class UnsubscribeToIcebergOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("source", "table", "iceberg_conn_id", "account")
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -62,25 +58,18 @@ class UnsubscribeToIcebergOperator(BaseOperator):
         self.iceberg_conn_id = iceberg_conn_id
         self.account = account
         self.removed_days = removed_days
+        self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Load; return the report and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            report = self._load()
-        return attach_receipt(report, self.outlets, context)
+    def _check_fixed(self) -> None:
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
 
-    def on_kill(self) -> None:
-        """Stop the load; the day that is being loaded stays as it was."""
-        self._stop.stop()
+        arguments.read_removed_days(self.removed_days)
+        arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.table, arguments.read_table_in_namespace)
 
-    @cached_property
-    def _stop(self) -> Stop:
-        from mailpartner_provider.warehouse.session import Stop
-
-        return Stop()
-
-    def _load(self) -> LoadReport:
+    def _run(self, context: Context) -> LoadReport:
         from mailpartner_provider.hooks.iceberg import open_catalog
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments

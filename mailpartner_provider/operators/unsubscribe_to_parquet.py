@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
-from mailpartner_provider.errors import clear_frame_locals
+from mailpartner_provider.operators.base import HookOperator
 from mailpartner_provider.operators.links import LandedPartitionLink
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
 from mailpartner_provider.operators.progress import ProgressLog
 from mailpartner_provider.words import counted
 
@@ -20,13 +18,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from mailpartner_provider.api.stream import UnsubscribeStream
-    from mailpartner_provider.hooks.mailpartner import MailPartnerHook
     from mailpartner_provider.lake.receipts import SnapshotReceipt
-    from mailpartner_provider.privacy.hashing import EmailMode
     from mailpartner_provider.snapshots.request import SnapshotRequest
 
 
-class UnsubscribeToParquetOperator(BaseOperator):
+class UnsubscribeToParquetOperator(HookOperator):
     """Land the Mail Partner suppression list as one dated, typed, complete Parquet partition.
 
     Every run lands the whole current list in ``<destination>/dt=YYYY-MM-DD/``, or fails with the
@@ -71,7 +67,6 @@ class UnsubscribeToParquetOperator(BaseOperator):
         "max_shrink",
     )
     operator_extra_links = (LandedPartitionLink(),)
-    ui_color = "#e4f0e8"
     progress_seconds = 5.0
 
     def __init__(
@@ -103,13 +98,6 @@ class UnsubscribeToParquetOperator(BaseOperator):
         self._receipt: SnapshotReceipt | None = None
         self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Land the list; return the receipt and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            self._receipt = self._land(self._request(context))
-        return attach_receipt(self._receipt, self.outlets, context)
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
         """Return the lineage of what was landed; None when nothing was."""
         from mailpartner_provider.operators.telemetry import lineage_of_snapshot
@@ -120,13 +108,6 @@ class UnsubscribeToParquetOperator(BaseOperator):
         """Stop the landing; nothing is published afterwards."""
         self.hook.stop()
 
-    @cached_property
-    def hook(self) -> MailPartnerHook:
-        """The hook, made when first used, with the rendered connection id."""
-        from mailpartner_provider.hooks.mailpartner import MailPartnerHook
-
-        return MailPartnerHook(self.mailpartner_conn_id)
-
     def _check_fixed(self) -> None:
         """Check the arguments without a template, so that errors show when the DAG is parsed."""
         from mailpartner_provider.hooks.storage import check_destination
@@ -136,55 +117,17 @@ class UnsubscribeToParquetOperator(BaseOperator):
         arguments.read_email_mode(self.email_mode)
         arguments.read_on_empty(self.on_empty)
         arguments.read_keep_days(self.keep_days, arguments.read_partition_by(self.partition_by))
-        if arguments.is_fixed(self.destination):
-            check_destination(self.destination)
-        if arguments.is_fixed(self.snapshot_date):
-            arguments.check_date(self.snapshot_date)
-        if arguments.is_fixed(self.max_rejected):
-            arguments.read_count(self.max_rejected, "max_rejected")
-        if arguments.is_fixed(self.max_shrink):
-            arguments.read_share(self.max_shrink, "max_shrink")
+        arguments.check_fixed(self.destination, check_destination)
+        arguments.check_fixed(self.snapshot_date, arguments.check_date)
+        arguments.check_fixed(self.max_rejected, arguments.read_count, "max_rejected")
+        arguments.check_fixed(self.max_shrink, arguments.read_share, "max_shrink")
 
-    def _request(self, context: Context) -> SnapshotRequest:
-        """Return the checked arguments, now that templates are rendered."""
-        from mailpartner_provider.hooks.storage import open_destination
-        from mailpartner_provider.operators import arguments
-        from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
-
-        zone = arguments.read_zone(self.timezone)
-        day, reason = arguments.read_day(self.snapshot_date, context, zone)
-        self.log.info("Landing the snapshot of %s (from %s, in %s)", day, reason, zone.key)
-        limits = Limits(
-            on_empty=arguments.read_on_empty(self.on_empty),
-            max_rejected=arguments.read_count(self.max_rejected, "max_rejected"),
-            max_shrink=arguments.read_share(self.max_shrink, "max_shrink"),
-        )
-        email_mode = self._read_email_mode(arguments.read_email_mode(self.email_mode))
-        partition_by = arguments.read_partition_by(self.partition_by)
-        keep_days = arguments.read_keep_days(self.keep_days, partition_by)
-        return SnapshotRequest(
-            day=day,
-            zone=zone,
-            destination=open_destination(self.destination),
-            limits=limits,
-            run=arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id),
-            email_mode=email_mode,
-            partition_by=partition_by,
-            keep_days=keep_days,
-            renamed_from=self.hook.renamed_from,
-        )
-
-    def _read_email_mode(self, name: str) -> EmailMode:
-        from mailpartner_provider.privacy.email_modes import HMAC
-        from mailpartner_provider.privacy.hashing import EmailMode
-
-        return EmailMode(name, self.hook.email_hmac_key() if name == HMAC else b"")
-
-    def _land(self, request: SnapshotRequest) -> SnapshotReceipt:
+    def _run(self, context: Context) -> SnapshotReceipt:
         from mailpartner_provider.operators.arguments import current_day
         from mailpartner_provider.operators.telemetry import send_metrics
         from mailpartner_provider.snapshots.landing import land_snapshot
 
+        request = self._request(context)
         began = time.monotonic()
         progress = ProgressLog(self.log, self.progress_seconds)
 
@@ -198,7 +141,38 @@ class UnsubscribeToParquetOperator(BaseOperator):
         receipt = self.hook.attempts()(land_snapshot, request, today, fetch, heartbeat, stop)
         self._report(receipt)
         send_metrics(receipt, timedelta(seconds=time.monotonic() - began))
+        self._receipt = receipt
         return receipt
+
+    def _request(self, context: Context) -> SnapshotRequest:
+        """Return the checked arguments, now that templates are rendered."""
+        from mailpartner_provider.hooks.storage import open_destination
+        from mailpartner_provider.operators import arguments
+        from mailpartner_provider.privacy.hashing import EmailMode
+        from mailpartner_provider.snapshots.request import Limits, SnapshotRequest
+
+        zone = arguments.read_zone(self.timezone)
+        day, reason = arguments.read_day(self.snapshot_date, context, zone)
+        self.log.info("Landing the snapshot of %s (from %s, in %s)", day, reason, zone.key)
+        limits = Limits(
+            on_empty=arguments.read_on_empty(self.on_empty),
+            max_rejected=arguments.read_count(self.max_rejected, "max_rejected"),
+            max_shrink=arguments.read_share(self.max_shrink, "max_shrink"),
+        )
+        email_mode = arguments.read_email_mode(self.email_mode)
+        partition_by = arguments.read_partition_by(self.partition_by)
+        keep_days = arguments.read_keep_days(self.keep_days, partition_by)
+        return SnapshotRequest(
+            day=day,
+            zone=zone,
+            destination=open_destination(self.destination),
+            limits=limits,
+            run=arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id),
+            email_mode=EmailMode.of(email_mode, self.hook.email_hmac_key),
+            partition_by=partition_by,
+            keep_days=keep_days,
+            renamed_from=self.hook.renamed_from,
+        )
 
     def _report(self, receipt: SnapshotReceipt) -> None:
         if receipt.declared is None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailpartner_provider.compat import BaseOperator
-from mailpartner_provider.errors import clear_frame_locals
-from mailpartner_provider.operators.outcome import airflow_errors, attach_receipt
+from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from mailpartner_provider.warehouse.request import LoadReport, LoadRequest
-    from mailpartner_provider.warehouse.session import Stop
 
 
-class UnsubscribeToSqlOperator(BaseOperator):
+class UnsubscribeToSqlOperator(LoadOperator):
     """Load the landed suppression list, its changes or its receipts into a table.
 
     The first run loads every day of the source; later runs load the days that have been landed, or
@@ -42,6 +38,7 @@ class UnsubscribeToSqlOperator(BaseOperator):
         which each person was suppressed; None: no view (templated)
     :param hook_params: arguments for the hook of the connection, as for ``SQLExecuteQueryOperator``
     :return: counts and days; never a record or an address
+    :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not
         retry
     :raises AirflowSkipException: there is no live snapshot yet
@@ -50,7 +47,6 @@ class UnsubscribeToSqlOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("source", "conn_id", "table", "account", "history_view")
-    ui_color = "#e4f0e8"
 
     def __init__(
         self,
@@ -74,23 +70,30 @@ class UnsubscribeToSqlOperator(BaseOperator):
         self.removed_days = removed_days
         self.history_view = history_view
         self.hook_params = hook_params
+        self._check_fixed()
 
-    @clear_frame_locals()
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Load; return the report and attach it to every outlet asset's event."""
-        with airflow_errors(self.log):
-            report = self._load(self._request())
-        return attach_receipt(report, self.outlets, context)
+    def _check_fixed(self) -> None:
+        """Check the arguments without a template, so that errors show when the DAG is parsed."""
+        from mailpartner_provider.hooks.storage import check_destination
+        from mailpartner_provider.operators import arguments
 
-    def on_kill(self) -> None:
-        """Stop the load; the day that is being loaded stays as it was."""
-        self._stop.stop()
+        dataset = arguments.read_dataset(self.dataset)
+        arguments.read_removed_days(self.removed_days)
+        arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.table, arguments.read_table)
+        arguments.check_fixed(self.history_view, arguments.read_history_view, dataset)
 
-    @cached_property
-    def _stop(self) -> Stop:
-        from mailpartner_provider.warehouse.session import Stop
+    def _run(self, context: Context) -> LoadReport:
+        from mailpartner_provider.hooks.warehouse import connection_type, open_warehouse
+        from mailpartner_provider.warehouse.dialects import dialect_of
+        from mailpartner_provider.warehouse.loading import load
+        from mailpartner_provider.warehouse.session import Session
 
-        return Stop()
+        request = self._request()
+        dialect = dialect_of(connection_type(self.conn_id), self.conn_id)
+        with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
+            session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
+            return load(request, session, dialect, self._stop)
 
     def _request(self) -> LoadRequest:
         """Return the checked arguments, now that templates are rendered."""
@@ -107,14 +110,3 @@ class UnsubscribeToSqlOperator(BaseOperator):
             removed_days=arguments.read_removed_days(self.removed_days),
             history_view=arguments.read_history_view(self.history_view, dataset),
         )
-
-    def _load(self, request: LoadRequest) -> LoadReport:
-        from mailpartner_provider.hooks.warehouse import connection_type, open_warehouse
-        from mailpartner_provider.warehouse.dialects import dialect_of
-        from mailpartner_provider.warehouse.loading import load
-        from mailpartner_provider.warehouse.session import Session
-
-        dialect = dialect_of(connection_type(self.conn_id), self.conn_id)
-        with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
-            session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
-            return load(request, session, dialect, self._stop)

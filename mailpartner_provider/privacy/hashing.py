@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,11 @@ class EmailMode:
 
     name: str = PLAIN
     key: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, name: str, hmac_key: Callable[[], bytes]) -> EmailMode:
+        """Return a mode; the key is read only if the mode needs it."""
+        return cls(name, hmac_key() if name == HMAC else b"")
 
     @property
     def column(self) -> str | None:

@@ -23,7 +23,7 @@ _COMPARED_ROWS = 1000
 
 
 class KeyedPeople(NamedTuple):
-    """The ids of erased people, and what may hold their fields under a key that is not named."""
+    """The ids of erased people, and why some of their rows may not have been found."""
 
     ids: set[int]
     unsearched: list[str]
@@ -87,7 +87,7 @@ def _read(file: Path, uri: str, erased: ErasureList) -> _KeyedFile | None:
 
 
 def _count_keys(files: Iterable[_KeyedFile]) -> int:
-    """Return the least number of keys of these partitions: with one key, an id has one hash."""
+    """Return the least number of keys that hashed these files: with one key, an id has one hash."""
     by_key: list[dict[int, str]] = []
     for file in files:
         same = [each for each in by_key if each.items() & file.sample.items()]

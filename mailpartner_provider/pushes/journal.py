@@ -7,6 +7,7 @@ The people whose outcomes a killed task had not written yet are pushed again, wh
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -105,10 +106,9 @@ def _read(destination: Destination, parts: list[str], name: str) -> Iterator[Out
 
 
 def _parts_of(destination: Destination, batch: Batch) -> list[str]:
+    part = re.compile(rf"{re.escape(batch.file(''))}[0-9]+\.jsonl")
     names = (f"{PUSHES}/{name}" for name in destination.list_folder(PUSHES))
-    ends = batch.file(""), ".jsonl"
-    parts = [name for name in names if name.startswith(ends[0]) and name.endswith(ends[1])]
-    return sorted(name for name in parts if name[len(ends[0]) : -len(ends[1])].isdecimal())
+    return sorted(filter(part.fullmatch, names))
 
 
 def _outcome(line: bytes, name: str, uri: str) -> Outcome:

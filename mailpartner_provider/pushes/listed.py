@@ -17,7 +17,7 @@ from mailpartner_provider.lake.parquet import read_batches
 from mailpartner_provider.lake.receipts import LIVE, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
 from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.privacy.email_modes import DROP, HMAC
+from mailpartner_provider.privacy.email_modes import DROP
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.pushes.hashing import PersonHash
 
@@ -81,4 +81,4 @@ def newest_listed(
             f"snapshot: {uri} was landed with email_mode='drop', so nobody can be looked up in it: "
             "land the list with another email_mode, in another folder"
         )
-    return Listed(source, receipt, PersonHash(EmailMode(mode, hmac_key() if mode == HMAC else b"")))
+    return Listed(source, receipt, PersonHash(EmailMode.of(mode, hmac_key)))

@@ -34,7 +34,7 @@ class Past(NamedTuple):
 
     :param existing: the receipt of the day itself
     :param previous: the newest receipt of an earlier day
-    :param newer: the newest receipt of a later day; None also if it was not needed
+    :param newer: the newest receipt of a later day; None if there is none, or it was not needed
     :param published: the published files
     :param is_intact: whether the published files match ``existing``
     """
@@ -71,12 +71,12 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
 
     :raises WrongArgument: the destination is of another dataset, layout, email mode or account
     """
-    day = request.day
+    day, is_created = request.day, request.partition_by == CREATED
     existing = receipt_of(commit, day)
-    # Read the day before first: then a daily landing of snapshots need not list the receipts.
+    # Read the previous day first: a daily landing of snapshots then need not list the receipts.
     previous, newer = _first(commit, islice(earlier_days(commit, day), 1)), None
-    if previous is None or request.partition_by == CREATED or day < today:
-        if request.partition_by == CREATED:
+    if previous is None or is_created or day < today:
+        if is_created:
             _require_no_newer(commit, day, today)
         days = _days_until(today, commit)
         newer = _first(commit, (found for found in days if found > day))
@@ -90,8 +90,7 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
         partition_by=request.partition_by,
         is_account=lambda other: conn_id in (None, other) or other == request.renamed_from(),
     )
-    created = request.partition_by == CREATED
-    published = CreatedList(commit) if created else Snapshot(commit, day)
+    published = CreatedList(commit) if is_created else Snapshot(commit, day)
     own = _snapshot(existing)
     is_intact = own is not None and published.matches(own)
     return Past(own, _snapshot(previous), _snapshot(newer), published, is_intact)

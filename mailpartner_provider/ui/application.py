@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -19,9 +19,10 @@ from airflow.api_fastapi.core_api.security import (
 )
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
 
 from mailpartner_provider.compat import Variable
 from mailpartner_provider.errors import MailPartnerError
@@ -34,7 +35,7 @@ from mailpartner_provider.lake.receipts import (
 from mailpartner_provider.operators.links import run_path
 from mailpartner_provider.ui.overview import Overview, landing_of, overview_of, push_of, unread
 from mailpartner_provider.ui.page import View, render
-from mailpartner_provider.ui.reading import DAYS, Found, read_all, read_day
+from mailpartner_provider.ui.reading import NEWEST, Found, read_all, read_day
 
 VARIABLE = "mailpartner_destinations"
 DAYS_IN_BRIEF = 7
@@ -47,7 +48,7 @@ HEADERS = {
 application = FastAPI(openapi_url=None, dependencies=[Depends(requires_access_asset("GET"))])
 
 
-class Landed(NamedTuple):
+class Landed(BaseModel):
     """The landing that a link requests; the link of a task adds the destination and the run."""
 
     uri: str = ""
@@ -61,22 +62,13 @@ class Landed(NamedTuple):
 
 @application.get("/", response_model=None)
 async def show(
-    request: Request,
-    user: GetUserDep,
-    uri: str = "",
-    day: date | None = None,
-    destination: str = "",
-    dag_id: str = "",
-    run_id: str = "",
-    task_id: str = "",
-    map_index: int = -1,
+    request: Request, user: GetUserDep, landed: Annotated[Landed, Query()]
 ) -> HTMLResponse:
     """Show all destinations, or the landing that a link requests."""
-    landed = Landed(uri, day, destination, dag_id, run_id, task_id, map_index)
     view = await _view(await run_in_threadpool(_destinations), landed)
-    if run_id and view.receipt is None:
+    if landed.run_id and view.receipt is None:
         receipt = await run_in_threadpool(_returned, landed, request, user)
-        view = view._replace(receipt=receipt, run_path=run_path(landed._asdict()))
+        view = view._replace(receipt=receipt, run_path=run_path(landed.model_dump()))
     return HTMLResponse(await run_in_threadpool(render, view), headers=HEADERS)
 
 
@@ -85,8 +77,7 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
     now = datetime.now(timezone.utc)
     read = await read_all(names or [])
     found = {name: each for name, each in read.items() if not isinstance(each, str)}
-    problem = "" if names is not None else "It is not a JSON list of destinations"
-    receipt = None
+    receipt, shown = None, found
     if landed.uri:
         holding = [each for each in found.values() if _holds(each, landed.uri)]
         if holding and landed.day:
@@ -97,8 +88,6 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
             for name, each in found.items()
             if _holds(each, landed.uri) or _holds(each, source)
         }
-    else:
-        shown = found
     changes = {
         each.source_uri: each
         for name in found
@@ -117,19 +106,19 @@ async def _view(names: list[str] | None, landed: Landed) -> View:
     return View(
         VARIABLE,
         overviews,
-        problem,
-        landed.uri if landed.day or not shown else "",
-        receipt,
-        run_path(receipt.as_dict()) if receipt else "",
-        _to_paste(names or [], landed.destination) if landed.uri and not shown else "",
-        listed=DAYS if landed.uri else DAYS_IN_BRIEF,
+        problem="" if names is not None else "It is not a JSON list of destinations",
+        requested=landed.uri if landed.day or not shown else "",
+        receipt=receipt,
+        run_path=run_path(receipt.as_dict()) if receipt else "",
+        to_paste=_to_paste(names or [], landed.destination) if landed.uri and not shown else "",
+        listed=NEWEST if landed.uri else DAYS_IN_BRIEF,
     )
 
 
 def _overview(
     name: str, found: Found, changes: Mapping[str, Any], now: datetime
 ) -> Overview | None:
-    """Return the overview of a destination; None for changes, which that of snapshots includes."""
+    """Return the overview of a destination; None for changes, which are shown with snapshots."""
     snapshots = [each for each in found.receipts if isinstance(each, SnapshotReceipt)]
     if not snapshots and found.receipts and not found.pushes:
         return None

@@ -60,16 +60,16 @@ def chart_of(overview: Overview) -> Chart | None:
     if len(landings) < 2:
         return None
     first = landings[0].day
-    place = WIDTH / ((last - first).days + 1)
+    slot = WIDTH / ((last - first).days + 1)
     low, high = (f(landing.rows for landing in landings) for f in (min, max))
     return Chart(
         first,
         last,
-        _lines(landings, first, place, low, high),
+        _lines(landings, first, slot, low, high),
         low,
         high,
-        _gaps(overview, first, place),
-        *_bars(landings, first, place),
+        _gaps(overview, first, slot),
+        *_bars(landings, first, slot),
         "Added and removed" if any(each.added is not None for each in landings) else "Net change",
     )
 
@@ -81,15 +81,13 @@ def signed(count: int | None) -> str:
     return f"{count:+,}".replace("-", "−")
 
 
-def _lines(
-    landings: Sequence[Landing], first: date, place: float, low: int, high: int
-) -> list[str]:
+def _lines(landings: Sequence[Landing], first: date, slot: float, low: int, high: int) -> list[str]:
     """Return a line for each run of days; a single day is a line without length: a dot."""
     numbered = groupby(enumerate(landings), lambda each: each[1].day.toordinal() - each[0])
     lines = []
     for _, run in numbered:
         points = [
-            f"{((each.day - first).days + 0.5) * place:.1f},"
+            f"{((each.day - first).days + 0.5) * slot:.1f},"
             f"{HEIGHT * (high - each.rows) / (high - low or 1):.1f}"
             for _, each in run
         ]
@@ -97,21 +95,21 @@ def _lines(
     return lines
 
 
-def _gaps(overview: Overview, first: date, place: float) -> list[Bar]:
+def _gaps(overview: Overview, first: date, slot: float) -> list[Bar]:
     bands = []
     for day, count in overview.gaps.items():
         if day < first:
             continue
-        x = ((day - first).days + 1) * place
+        x = ((day - first).days + 1) * slot
         days = f"{day + timedelta(days=1)}"
         if count > 1:
             days = f"{days} to {day + timedelta(days=count)}"
-        bands.append(Bar("gap", x, 0, count * place, HEIGHT, f"No landing: {days}"))
+        bands.append(Bar("gap", x, 0, count * slot, HEIGHT, f"No landing: {days}"))
     return bands
 
 
 def _bars(
-    landings: Sequence[Landing], first: date, place: float
+    landings: Sequence[Landing], first: date, slot: float
 ) -> tuple[list[Bar], float, int, int]:
     """Return the bars, the height of their zero, and the most that were added and removed."""
     most_added, most_removed = (max(counts) for counts in zip(*map(_counts, landings), strict=True))
@@ -119,12 +117,12 @@ def _bars(
     zero = most_added * unit
     bars = []
     for landing in landings:
-        x = ((landing.day - first).days + 0.1) * place
+        x = ((landing.day - first).days + 0.1) * slot
         added, removed = (count * unit for count in _counts(landing))
         over = " over" if landing.days > 1 else ""
         description = f"{landing.day}: {_describe(landing)}"
-        bars.append(Bar(f"added{over}", x, zero - added, 0.8 * place, added, description))
-        bars.append(Bar(f"removed{over}", x, zero, 0.8 * place, removed, description))
+        bars.append(Bar(f"added{over}", x, zero - added, 0.8 * slot, added, description))
+        bars.append(Bar(f"removed{over}", x, zero, 0.8 * slot, removed, description))
     return bars, zero, most_added, most_removed
 
 

@@ -83,7 +83,7 @@ class Overview(NamedTuple):
 
     @property
     def gaps(self) -> Mapping[date, int]:
-        """The number of days without a landing right after a day; today is none yet."""
+        """The number of days without a landing that follow a landed day; today is not one yet."""
         newer = [self.today, *(landing.day for landing in self.landings)]
         missing = zip(newer, self.landings, strict=False)
         found = {older.day: (day - older.day).days - 1 for day, older in missing}

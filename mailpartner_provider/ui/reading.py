@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: The number of newest landings of a destination that are read, and that of newest pushes.
-DAYS = PUSHED = 30
+#: The number of newest landings of a destination that are read, and of newest pushes.
+NEWEST = 30
 PATIENCE_SECONDS = 10.0
 _KEPT_RECEIPTS = 20_000
 
@@ -109,7 +109,7 @@ def _read(name: str) -> Found:
     destination = open_destination(name)
     files = destination.list_files(RECEIPTS)
     days = {day: file for file in files if (day := day_in_name(file)) and file == receipt_file(day)}
-    newest = [days[day] for day in sorted(days, reverse=True)[:DAYS]]
+    newest = [days[day] for day in sorted(days, reverse=True)[:NEWEST]]
     read = [_read_receipt(destination, file, files[file].version) for file in newest]
     pushes = _read_pushes(destination)
     return Found(
@@ -136,7 +136,7 @@ def _read_receipt(destination: Destination, file: str, version: str) -> Receipt 
 def _read_pushes(destination: Destination) -> list[Pushed | str]:
     """Read the receipts of the newest pushes; return a text for each that cannot be shown."""
     files = destination.list_files(PUSHES)
-    newest = sorted(finished_batches(files), reverse=True)[:PUSHED]
+    newest = sorted(finished_batches(files), reverse=True)[:NEWEST]
     read = (_read_push(destination, batch, files) for batch in newest)
     return sorted(filter(None, read), key=_time_of_push, reverse=True)
 

@@ -28,11 +28,11 @@ from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.warehouse import parts
 from mailpartner_provider.warehouse.bulk import write_with_account
 from mailpartner_provider.warehouse.iceberg_table import (
-    Held,
+    HeldFile,
     describe_file,
     naming_catalog,
     open_table,
-    read_held,
+    read_held_files,
     with_ids,
 )
 from mailpartner_provider.warehouse.loader import Loader
@@ -45,7 +45,7 @@ _COMMITS = 20  # of other writers, each of which makes a new plan necessary
 _CHUNK = 2**20
 _SOURCE = "mailpartner.source."  # a property of the table for each account
 #: The members of a receipt that the summary of a snapshot has.
-_MEMBERS = ("account", "dataset", "snapshot_date", "status", "sha256", "rows", "provider_version")
+_MEMBERS = ("dataset", "snapshot_date", "status", "sha256", "rows", "provider_version")
 
 
 def load(request: LoadRequest, catalog: Catalog, conn_id: str, stop: Stop) -> LoadReport:
@@ -74,7 +74,7 @@ class _IcebergLoader(Loader):
     """Commits to the table as it was read; if another commit came first, reads it again."""
 
     table: Table
-    held: dict[date, list[Held]]
+    held: dict[date, list[HeldFile]]
 
     def __init__(self, request: LoadRequest, catalog: Catalog, conn_id: str, stop: Stop) -> None:
         super().__init__(request, stop)
@@ -147,7 +147,7 @@ class _IcebergLoader(Loader):
             return False
         self.table = table
         if new:
-            self.held[day] = [Held(day, new, is_whole=True)]
+            self.held[day] = [HeldFile(day, new, is_whole=True)]
         return True
 
     def _read(self) -> None:
@@ -165,7 +165,7 @@ class _IcebergLoader(Loader):
                 check_owner(owner, request, self.report.account, cure)
         self.table, self.held = table, {}
         with self._naming("reading the table"):
-            for held in read_held(table, self.report.account):
+            for held in read_held_files(table, self.report.account):
                 self.held.setdefault(held.day, []).append(held)
 
     def _location(self, part: Part, copy: Path) -> str:
@@ -200,7 +200,7 @@ class _IcebergLoader(Loader):
         return f"{_SOURCE}{self.report.account}"
 
 
-def _holds(held: list[Held], part: Part) -> bool:
+def _holds(held: list[HeldFile], part: Part) -> bool:
     """Return whether files are those of a day: one copy of its file; none if it has no rows."""
     if not part.rows:
         return not held

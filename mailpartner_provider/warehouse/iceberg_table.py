@@ -42,6 +42,7 @@ from mailpartner_provider.errors import MailPartnerError, WrongArgument
 from mailpartner_provider.schemas import SNAPSHOT_DATE
 from mailpartner_provider.warehouse.statements import ACCOUNT
 from mailpartner_provider.warehouse.target import check_columns
+from mailpartner_provider.words import first_line
 
 _PARTITIONED_BY = (ACCOUNT.name, SNAPSHOT_DATE.name)
 _TYPES: dict[pa.DataType, IcebergType] = {
@@ -57,7 +58,7 @@ _TIDY = {
 }
 
 
-class Held(NamedTuple):
+class HeldFile(NamedTuple):
     """A file of the table: its day, its name, and whether it is read as it was written."""
 
     day: date
@@ -76,8 +77,7 @@ def naming_catalog(conn_id: str, what: str) -> Iterator[None]:
     except (MailPartnerError, CommitFailedException, ValidationException):
         raise
     except Exception as error:  # of any catalog and store, without rows
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise OSError(f"connection {conn_id}: {what} failed: {cause}") from None
+        raise OSError(f"connection {conn_id}: {what} failed: {first_line(error)}") from None
 
 
 def open_table(catalog: Catalog, name: str, columns: pa.Schema, conn_id: str) -> Table:
@@ -96,13 +96,13 @@ def open_table(catalog: Catalog, name: str, columns: pa.Schema, conn_id: str) ->
     return table
 
 
-def read_held(table: Table, account: str) -> list[Held]:
+def read_held_files(table: Table, account: str) -> list[HeldFile]:
     """Return the files of an account.
 
     :raises WrongArgument: one is of an earlier partitioning, and may have rows of other days
     """
     spec = table.spec()
-    place = _partition_names(table, spec).index(SNAPSHOT_DATE.name)
+    position = _partition_names(table, spec).index(SNAPSHOT_DATE.name)
     found = []
     for task in table.scan(row_filter=EqualTo(ACCOUNT.name, account)).plan_files():
         if task.file.spec_id != spec.spec_id:
@@ -110,8 +110,8 @@ def read_held(table: Table, account: str) -> list[Held]:
                 f"table: {'.'.join(table.name())} has files that are partitioned otherwise: "
                 "choose another table, or delete those of this account"
             )
-        of_day = _EPOCH + timedelta(days=task.file.partition[place])
-        found.append(Held(of_day, task.file, is_whole=not task.delete_files))
+        of_day = _EPOCH + timedelta(days=task.file.partition[position])
+        found.append(HeldFile(of_day, task.file, is_whole=not task.delete_files))
     return found
 
 

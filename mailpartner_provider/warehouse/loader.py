@@ -80,11 +80,11 @@ class Loader(ABC):
 
     @abstractmethod
     def holds(self, part: Part) -> bool:
-        """Return whether the table held a day, as it is in the lake, when it was prepared."""
+        """Return whether the prepared table held a day exactly as the lake has it."""
 
     @abstractmethod
     def try_to_load(self, part: Part, scratch: Path) -> Part:
-        """Load a day, and commit if it was not landed again since; return the day as it is now."""
+        """Load a day, and commit unless it was landed again since; return it as it is now."""
 
     @abstractmethod
     def remove(self, day: date) -> None:

@@ -118,7 +118,7 @@ class _SqlLoader(Loader):
         if not files or not self.dialect.stage:
             return
         for statement in self.statements.prepare():
-            self.session.define("making a temporary place", statement)
+            self.session.define("creating a temporary stage or table", statement)
         for file in files:
             statement = self.statements.stage(str(file.path), file.uri)
             self.session.execute("reading the file", statement)

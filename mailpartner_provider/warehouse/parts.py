@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData, NothingToLand, UnknownPartition, WrongArgument
-from mailpartner_provider.lake.history import days_with_receipts, receipt_of
+from mailpartner_provider.lake.history import days_with_receipts, receipt_of, receipts
 from mailpartner_provider.lake.layouts import CREATED, digest_of_all, read_index
 from mailpartner_provider.lake.names import partition_file
 from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, Receipt, SnapshotReceipt
@@ -52,9 +52,8 @@ def newest_receipt(source: Destination) -> Receipt:
 
     :raises WrongArgument: there is none
     """
-    for day in days_with_receipts(source):
-        if receipt := receipt_of(source, day):
-            return receipt
+    if newest := next(receipts(source), None):
+        return newest
     raise WrongArgument(
         f"source: {source.uri('')} has no readable receipt: correct the path, or land there first"
     )
@@ -91,7 +90,7 @@ def columns_of(dataset: str, receipt: Receipt) -> pa.Schema:
 
 
 def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
-    """Yield the days to load, the oldest first; an error in the place of an unreadable day.
+    """Yield the days to load, the oldest first; for an unreadable day, an error.
 
     :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
     """

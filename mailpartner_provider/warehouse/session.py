@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from mailpartner_provider.errors import LandingStopped, MailPartnerError
+from mailpartner_provider.words import first_line, without_text
 
 _T = TypeVar("_T")
 
@@ -112,11 +113,9 @@ class Session:
 
 
 def _describe(error: Exception, quoted: bool) -> str:
-    kind = type(error).__name__
-    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if quoted and (text := str(error).strip()):
-        return f"{kind}: {text.splitlines()[0]}"
-    return f"{kind}, SQLSTATE {sqlstate}" if sqlstate else kind
+    if quoted and str(error).strip():
+        return f"{type(error).__name__}: {first_line(error)}"
+    return without_text(error)
 
 
 def _copy(cursor: Any, statement: str, chunks: Iterable[bytes]) -> None:

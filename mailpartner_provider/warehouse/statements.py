@@ -7,21 +7,22 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
+from mailpartner_provider.schemas import SNAPSHOT_DATE
 from mailpartner_provider.warehouse.dialects import Dialect
 
+ACCOUNT = pa.field("account", pa.string(), nullable=False)
 #: The columns of ``<table>_loaded``, which records what was loaded.
 LOADED = pa.schema(
     [
         pa.field("destination", pa.string(), nullable=False),
         pa.field("dataset", pa.string(), nullable=False),
-        pa.field("account", pa.string(), nullable=False),
-        pa.field("snapshot_date", pa.date32(), nullable=False),
+        ACCOUNT,
+        SNAPSHOT_DATE,
         pa.field("sha256", pa.string(), nullable=False),
         pa.field("row_count", pa.int64(), nullable=False),
         pa.field("loaded_at", pa.timestamp("us", tz="UTC"), nullable=False),
     ]
 )
-ACCOUNT = pa.field("account", pa.string(), nullable=False)
 
 
 @dataclass(frozen=True)

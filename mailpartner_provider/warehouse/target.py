@@ -96,7 +96,7 @@ def check_columns(table: str, found: list[str], expected: pa.Schema) -> None:
 def check_owner(found: Owner, request: LoadRequest, account: str, if_moved: str) -> None:
     """Check that what was loaded is of the destination, the dataset and the account to load.
 
-    :param found: what was loaded, of which the destination or the account is the same
+    :param found: what was loaded from the same destination, or for the same account
     :param if_moved: what to do if the destination was moved
     :raises WrongArgument: it is not
     """

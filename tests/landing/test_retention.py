@@ -106,33 +106,32 @@ class TestKeepDays:
         remove_old(LocalFolder(landed.folder), today(), 7)
         assert names_of(*range(1, 7)) == set(landed.files())
 
-    def test_amazon(self, api, bucket_lake, monkeypatch):
-        """At Amazon, all receipts are removed by one request, and then all partitions."""
+    @pytest.fixture
+    def amazon(self, api, bucket_lake, monkeypatch):
+        """A bucket of Amazon's, with the snapshots of nine days."""
         monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
         for days in range(9, 0, -1):
             land(bucket_lake, days_ago(days))
-        asked = bucket_lake.bucket.asked
-        asked.clear()
+        bucket_lake.bucket.asked.clear()
+        return bucket_lake
 
-        land(bucket_lake, keep_days=1)
+    def test_amazon(self, amazon):
+        """At Amazon, all receipts are removed by one request, and then all partitions."""
+        land(amazon, keep_days=1)
 
-        assert {partition_name(), receipt_name()} == set(bucket_lake.files())
+        asked = amazon.bucket.asked
+        assert {partition_name(), receipt_name()} == set(amazon.files())
         assert 2 == asked.count("POST /lake")
         assert not [each for each in asked if each.startswith("DELETE")]
 
-    def test_many(self, api, bucket_lake, monkeypatch):
+    def test_many(self, amazon, monkeypatch):
         """More files than one request may remove are removed by several."""
-        monkeypatch.setattr(S3Folder, "vendor", ("127.0.0.1",))
         monkeypatch.setattr(S3Folder, "removed_at_once", 3)
-        for days in range(9, 0, -1):
-            land(bucket_lake, days_ago(days))
-        asked = bucket_lake.bucket.asked
-        asked.clear()
 
-        land(bucket_lake, keep_days=1)
+        land(amazon, keep_days=1)
 
-        assert {partition_name(), receipt_name()} == set(bucket_lake.files())
-        assert 2 * 3 == asked.count("POST /lake")
+        assert {partition_name(), receipt_name()} == set(amazon.files())
+        assert 2 * 3 == amazon.bucket.asked.count("POST /lake")
 
     def test_object_store(self, api, bucket):
         """Old snapshots are removed from a bucket by four lists and two requests for each file."""

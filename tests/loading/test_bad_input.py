@@ -18,7 +18,7 @@ from tests.support.days import days_ago, today, yesterday
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.snapshots import put_snapshot
-from tests.support.warehouses import CONN_ID, in_order, load, rows_of
+from tests.support.warehouses import CONN_ID, in_order, load, loading, rows_of
 
 
 def held(server):
@@ -54,20 +54,45 @@ def loaded(lake, server):
     ("arguments", "problem"),
     [
         ({"dataset": "all"}, "dataset: expected 'current', 'changes', 'snapshots' or 'receipts'"),
+        ({"table": "x; DROP TABLE unsubscribes"}, "table: expected a name such as 'unsubscribes'"),
+        ({"removed_days": "drop"}, "removed_days: expected 'keep' or 'delete'"),
+        ({"history_view": "history"}, "history_view: only applies to dataset='changes'"),
+        ({"source": "lake"}, "source: expected an absolute local folder"),
+    ],
+)
+def test_wrong_when_parsed(loaded, server, arguments, problem):
+    """A wrong argument that is no template fails while the DAG is parsed, and is named; one that a
+    template gave fails the task."""
+    before = held(server)
+
+    with pytest.raises(WrongArgument, match=f"^{problem}"):
+        loading(**{"source": loaded, **arguments})
+
+    task = loading(loaded, account="hats")
+    vars(task).update(arguments)
+    with pytest.raises(AirflowFailException, match=f"^{problem}"):
+        task.execute({})
+    assert before == held(server)
+
+
+def test_template(loaded):
+    """An argument that is a template is not judged while the DAG is parsed."""
+    loading("{{ params.lake }}", "changes", table="{{ params.table }}", history_view="{{ 'x y' }}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
         (
             {"dataset": "changes"},
             "source: .* holds mailpartner.unsubscribes, and dataset='changes'",
         ),
         ({"dataset": "snapshots"}, "dataset: the table unsubscribes holds 'current' of hats"),
-        ({"table": "x; DROP TABLE unsubscribes"}, "table: expected a name such as 'unsubscribes'"),
-        ({"removed_days": "drop"}, "removed_days: expected 'keep' or 'delete'"),
-        ({"history_view": "history"}, "history_view: only applies to dataset='changes'"),
         (
             {"account": "shoes"},
             "account: .* is loaded into unsubscribes as hats: set account='hats'",
         ),
         ({"source": "/nowhere"}, "source: file:///nowhere has no readable receipt"),
-        ({"source": "lake"}, "source: expected an absolute local folder"),
         (
             {"conn_id": "mailpartner_default"},
             "conn_id: .* is of type 'mailpartner': expected one of",

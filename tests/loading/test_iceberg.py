@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mailpartner_provider.compat import AirflowFailException
-from mailpartner_provider.errors import BadData, Conflict, LandingStopped
+from mailpartner_provider.errors import BadData, Conflict, LandingStopped, WrongArgument
 from tests.support.changes import ANNE, BJORN, CARLA, DORA, compare
 from tests.support.days import days_ago, noon, today, yesterday
 from tests.support.docs import block
@@ -296,14 +296,34 @@ def test_own_columns(loaded, iceberg):
             "table: expected a namespace and a name, such as 'mailpartner.",
         ),
         ({"table": "x; y.z"}, "table: expected a name such as"),
+        ({"removed_days": "drop"}, "removed_days: expected 'keep' or 'delete'"),
+        ({"source": "lake"}, "source: expected an absolute local folder"),
+    ],
+)
+def test_wrong_when_parsed(loaded, iceberg, arguments, problem):
+    """A wrong argument that is no template fails while the DAG is parsed, and is named; one that a
+    template gave fails the task."""
+    before = held(iceberg)
+
+    with pytest.raises(WrongArgument, match=f"^{problem}"):
+        loading(**{"source": loaded, **arguments})
+
+    task = loading(loaded, account="hats")
+    vars(task).update(arguments)
+    with pytest.raises(AirflowFailException, match=f"^{problem}"):
+        task.execute({})
+    assert before == held(iceberg)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
         (
             {"table": "nowhere.unsubscribes"},
             "table: the catalog of lakehouse has no namespace nowh",
         ),
-        ({"removed_days": "drop"}, "removed_days: expected 'keep' or 'delete'"),
         ({"account": "shoes"}, "account: .* is loaded into mailpartner.unsubscribes as hats: set"),
         ({"source": "/nowhere"}, "source: file:///nowhere has no readable receipt"),
-        ({"source": "lake"}, "source: expected an absolute local folder"),
         (
             {"iceberg_conn_id": "mailpartner_default"},
             "iceberg_conn_id: .* is of type 'mailpartner'",

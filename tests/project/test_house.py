@@ -76,6 +76,7 @@ THIRD_PARTIES = {
     "aiohttp": {"lake.gcs"},
     "numpy": {"api.cells", "privacy.arrays", "privacy.fingerprints"},
     "fastapi": {"ui.application"},
+    "pydantic": {"ui.application"},
     "jinja2": {"ui.page"},
     "pytest": {"testing.plugin"},
 }

@@ -1,4 +1,4 @@
-"""Destinations of each kind, opened without a landing."""
+"""Destinations of each kind, opened without a landing, and a file to publish there."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ import pytest
 def place(request):
     """A fresh place in each kind of store."""
     return request.getfixturevalue(f"{request.param}_store")
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A finished scratch file."""
+    path = tmp_path / "file"
+    path.write_bytes(b"ours")
+    return path

@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -225,26 +225,19 @@ class TestLock:
 
     def test_many_at_once(self, lake):
         """Of many who lock, unlock and remove the file at the same time, one holds the lock."""
-        inside, errors = [], []
+        inside = []
 
-        def lock_often():
-            try:
-                for _ in range(20):
-                    with LocalFolder(lake).locked(lambda: None):
-                        inside.append(True)
-                        assert 1 == len(inside)
-                        time.sleep(0.001)
-                        inside.pop()
-            except BaseException as error:
-                errors.append(error)
+        def lock_often(_):
+            for _ in range(20):
+                with LocalFolder(lake).locked(lambda: None):
+                    inside.append(True)
+                    assert 1 == len(inside)
+                    time.sleep(0.001)
+                    inside.pop()
 
-        threads = [threading.Thread(target=lock_often) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lock_often, range(4)))
 
-        assert [] == errors
         assert [] == list(lake.iterdir())
 
     def test_opened_for_writing(self, lake):
@@ -307,24 +300,16 @@ class TestScratch:
 
     def test_many_at_once(self, lake):
         """Landings that begin and end at the same time never take each other's scratch space."""
-        errors = []
 
-        def land_often():
-            try:
-                for number in range(30):
-                    with scratch_folder(lake) as scratch:
-                        (scratch / "file").write_bytes(b"%d" % number)
-                        assert b"%d" % number == (scratch / "file").read_bytes()
-            except BaseException as error:
-                errors.append(error)
+        def land_often(_):
+            for number in range(30):
+                with scratch_folder(lake) as scratch:
+                    (scratch / "file").write_bytes(b"%d" % number)
+                    assert b"%d" % number == (scratch / "file").read_bytes()
 
-        threads = [threading.Thread(target=land_often) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(land_often, range(8)))
 
-        assert [] == errors
         assert [] == list(lake.iterdir())
 
     def test_in_a_bucket(self, bucket, tmp_path, monkeypatch):

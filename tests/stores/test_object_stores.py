@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import moto
 import pytest
@@ -37,12 +38,15 @@ def destination(store):
     return destination
 
 
-@pytest.fixture
-def file(tmp_path):
-    """A finished scratch file."""
-    path = tmp_path / "file"
-    path.write_bytes(b"ours")
-    return path
+def replace(destination, file, seen):
+    """Replace the file, as another landing does."""
+    file.write_bytes(b"more")
+    destination.publish(file, NAME, seen)
+
+
+def remove(destination, file, seen):
+    """Remove the file, as another landing does."""
+    destination.remove({NAME: seen})
 
 
 class TestConditions:
@@ -56,15 +60,11 @@ class TestConditions:
 
         assert {NAME: b"ours"} == store.files()
 
-    @pytest.mark.parametrize("stands", [True, False])
-    def test_replace(self, store, destination, file, stands):
+    @pytest.mark.parametrize("interfere", [replace, remove])
+    def test_replace(self, store, destination, file, interfere):
         """A file that another landing replaces or removes at the last moment is not replaced."""
         seen = destination.publish(file, NAME, None)
-        if stands:
-            file.write_bytes(b"more")
-            destination.publish(file, NAME, seen)
-        else:
-            destination.remove({NAME: seen})
+        interfere(destination, file, seen)
         before = store.files()
         file.write_bytes(b"late")
 
@@ -73,18 +73,14 @@ class TestConditions:
 
         assert before == store.files()
 
-    @pytest.mark.parametrize("stands", [True, False])
-    def test_remove(self, store, destination, file, monkeypatch, stands):
+    @pytest.mark.parametrize("interfere", [replace, remove])
+    def test_remove(self, store, destination, file, monkeypatch, interfere):
         """A file that another landing replaces or removes at the last moment is not removed."""
         if store.kind == "gcs" or (store.kind == "s3" and moto.__version__ < "5.2"):
             pytest.skip("this emulator ignores conditions of removals")
         monkeypatch.setattr(type(destination), "vendor", ("127.0.0.1",))
         seen = destination.publish(file, NAME, None)
-        if stands:
-            file.write_bytes(b"more")
-            destination.publish(file, NAME, seen)
-        else:
-            destination.remove({NAME: seen})
+        interfere(destination, file, seen)
         before = store.files()
 
         with pytest.raises(Conflict):
@@ -101,25 +97,19 @@ class TestConditions:
     def test_race(self, store, destination, tmp_path):
         """Of many who create a file at the same moment, one does, and the others know."""
         moment = threading.Barrier(6)
-        outcomes = []
 
         def create(number):
             file = tmp_path / str(number)
             file.write_bytes(b"%d" % number)
             moment.wait()
             try:
-                outcomes.append(destination.publish(file, NAME, None))
+                return destination.publish(file, NAME, None)
             except Conflict:
-                outcomes.append(None)
+                return None
 
-        threads = [threading.Thread(target=create, args=[number]) for number in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(6) as threads:
+            (version,) = filter(None, threads.map(create, range(6)))
 
-        (version,) = filter(None, outcomes)
-        assert 6 == len(outcomes)
         assert version == destination.info(NAME).version
 
 

@@ -62,14 +62,6 @@ def lake(bucket):
     return open_destination("s3://aws_default@lake/unsubscribes")
 
 
-@pytest.fixture
-def file(tmp_path):
-    """A finished scratch file."""
-    path = tmp_path / "file"
-    path.write_bytes(b"ours")
-    return path
-
-
 class TestFewRequests:
     def test_publish(self, bucket, lake, file):
         """A file is published by one request, which answers with the new version."""
@@ -373,6 +365,13 @@ def deleting_if_match(bucket, request, busy=()):
     return [ElementTree.tostring(result)]
 
 
+def write_theirs(bucket, request):
+    """Write another landing's file just before an upload in parts is completed."""
+    if request.asked == POST and "uploadId" in request.environ["QUERY_STRING"]:
+        bucket[KEY] = b"theirs"
+    return request.answer()
+
+
 class TestLarge:
     @pytest.fixture
     def lake(self, lake):
@@ -397,13 +396,7 @@ class TestLarge:
 
     def test_exists(self, bucket, lake, file):
         """A large file that exists is not created: the condition comes with the last request."""
-
-        def create(request):
-            if request.asked == POST and "uploadId" in request.environ["QUERY_STRING"]:
-                bucket[KEY] = b"theirs"
-            return request.answer()
-
-        bucket.fault = create
+        bucket.fault = partial(write_theirs, bucket)
 
         with pytest.raises(Conflict):
             lake.publish(file, NAME, None)
@@ -416,13 +409,7 @@ class TestLarge:
         """A large file that another landing replaces during the upload is not replaced."""
         bucket[KEY] = b"seen"
         seen = lake.info(NAME).version
-
-        def replace(request):
-            if request.asked == POST and "uploadId" in request.environ["QUERY_STRING"]:
-                bucket[KEY] = b"theirs"
-            return request.answer()
-
-        bucket.fault = replace
+        bucket.fault = partial(write_theirs, bucket)
 
         with pytest.raises(Conflict):
             lake.publish(file, NAME, seen)

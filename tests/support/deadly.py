@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,7 @@ from mailpartner_provider.warehouse.dialects import DIALECTS
 from mailpartner_provider.warehouse.loading import load
 from mailpartner_provider.warehouse.request import LoadReport, LoadRequest
 from mailpartner_provider.warehouse.session import Session, Stop
-from tests.support.forks import FORKS
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.forks import kill_after, was_killed
 from tests.support.warehouses import CONN_ID
 
 
@@ -45,21 +43,9 @@ def load_stepwise(
 
 def killed(source: str, dataset: str, connection: dict[str, Any], steps: int) -> bool:
     """Load in a process of its own, which is killed after some steps; False if it ended before."""
-    process = FORKS.Process(target=_work, args=(source, dataset, json.dumps(connection), steps))
-    process.start()
-    process.join(PATIENCE_SECONDS)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+    return was_killed(_work, source, dataset, json.dumps(connection), steps)
 
 
 def _work(source: str, dataset: str, connection: str, steps: int) -> None:
     os.environ[f"AIRFLOW_CONN_{CONN_ID.upper()}"] = connection
-    left = steps
-
-    def before(what: str) -> None:
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-
-    load_stepwise(source, dataset, before)
+    load_stepwise(source, dataset, kill_after(steps))

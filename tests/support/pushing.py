@@ -36,10 +36,8 @@ def pushing(store: Any, source: Any = None, **arguments: Any) -> PushUnsubscribe
     """Return the operator that pushes, with journals where the list was landed."""
     if source is not None:
         arguments["source"] = str(source)
-    arguments.setdefault("per_minute", AT_ONCE)
-    arguments.setdefault("snapshot", str(store))
-    arguments.setdefault("destination", str(store))
-    return PushUnsubscribesOperator(task_id="push", **arguments)
+    usual = {"per_minute": AT_ONCE, "snapshot": str(store), "destination": str(store)}
+    return PushUnsubscribesOperator(task_id="push", **usual | arguments)
 
 
 def run_of(number: int = 1) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def put_snapshot(
     :param records: the columns but ``snapshot_date``, in their order
     :param members: of the receipt, such as ``status``
     """
-    place = columns.get_field_index("snapshot_date")
-    rows = [(*record[:place], day, *record[place:]) for record in records]
+    index = columns.get_field_index("snapshot_date")
+    rows = [(*record[:index], day, *record[index:]) for record in records]
     arrays = [
         pa.array([row[number] for row in rows], field.type) for number, field in enumerate(columns)
     ]
@@ -59,9 +59,9 @@ def put_table(folder: Path, day: date, snapshot: pa.Table, **members: Any) -> Sn
         "observed_at": iso_utc(datetime.now(timezone.utc)),
     }
     receipt = replace(RECEIPT, snapshot_date=str(day), **(counted | members))
-    place = folder / "_receipts" / f"dt={day}.json"
-    place.parent.mkdir(exist_ok=True)
-    place.write_text(receipt.to_json())
+    receipt_file = folder / "_receipts" / f"dt={day}.json"
+    receipt_file.parent.mkdir(exist_ok=True)
+    receipt_file.write_text(receipt.to_json())
     return receipt
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +13,8 @@ from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.warehouse.iceberg import dataset_of, load
 from mailpartner_provider.warehouse.request import LoadReport, LoadRequest
 from mailpartner_provider.warehouse.session import Stop
-from tests.support.forks import FORKS
+from tests.support.forks import kill_after, was_killed
 from tests.support.icebergs import CONN_ID, NAME
-from tests.support.waiting import PATIENCE_SECONDS
 
 Before = Callable[[str], object]
 
@@ -79,20 +76,8 @@ def load_stepwise(
 
 def killed(source: str, properties: dict[str, str], steps: int) -> bool:
     """Load in a process of its own, which is killed after some steps; False if it ended before."""
-    process = FORKS.Process(target=_work, args=(source, properties, steps))
-    process.start()
-    process.join(PATIENCE_SECONDS)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+    return was_killed(_work, source, properties, steps)
 
 
 def _work(source: str, properties: dict[str, str], steps: int) -> None:
-    left = steps
-
-    def before(what: str) -> None:
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-
-    load_stepwise(source, properties, before)
+    load_stepwise(source, properties, kill_after(steps))

@@ -30,6 +30,12 @@ RECORDS = st.lists(
 DAYS = st.lists(st.tuples(RECORDS, st.booleans(), st.booleans()), min_size=1, max_size=6)
 
 
+def land_both(lake, feed, day, records, **members):
+    """Land a snapshot, then its changes."""
+    put_snapshot(lake, day, records, **members)
+    comparing(lake, feed, day).execute({})
+
+
 @given(days=DAYS)
 def test_always(tmp_path_factory, days):
     """Whatever days are missed, late or backdated."""
@@ -72,8 +78,7 @@ class TestLandedAgain:
 
     def test_next_day(self, lake, feed, log):
         """The next day's changes lead from the list that was told."""
-        put_snapshot(lake, days_ago(2), [ANNE, BJORN])
-        comparing(lake, feed, days_ago(2)).execute({})
+        land_both(lake, feed, days_ago(2), [ANNE, BJORN])
         put_snapshot(lake, days_ago(2), [BJORN, CARLA])
         put_snapshot(lake, yesterday(), [CARLA, DORA])
 
@@ -89,8 +94,7 @@ class TestLandedAgain:
 
     def test_later_days(self, lake, feed):
         """The day after is compared with a snapshot again."""
-        put_snapshot(lake, days_ago(2), [ANNE, BJORN])
-        comparing(lake, feed, days_ago(2)).execute({})
+        land_both(lake, feed, days_ago(2), [ANNE, BJORN])
         put_snapshot(lake, days_ago(2), [CARLA])
         put_snapshot(lake, yesterday(), [DORA])
         comparing(lake, feed, yesterday(), max_removed=None).execute({})
@@ -103,8 +107,7 @@ class TestLandedAgain:
 
     def test_same_list(self, lake, feed):
         """The same list, landed again, is still the one that was told."""
-        put_snapshot(lake, yesterday(), [ANNE])
-        comparing(lake, feed, yesterday()).execute({})
+        land_both(lake, feed, yesterday(), [ANNE])
         put_snapshot(lake, yesterday(), [ANNE])
         put_snapshot(lake, today(), [ANNE])
 
@@ -115,8 +118,7 @@ class TestLandedAgain:
     def test_cleared(self, lake, feed, log):
         """Once later days were told, the changes of a day stay, because those build on them."""
         for days, records in ((2, [ANNE]), (1, [ANNE, BJORN])):
-            put_snapshot(lake, days_ago(days), records)
-            comparing(lake, feed, days_ago(days)).execute({})
+            land_both(lake, feed, days_ago(days), records)
         put_snapshot(lake, days_ago(2), [CARLA])
         before = feed.files()
 
@@ -129,8 +131,7 @@ class TestLandedAgain:
 
     def test_guard(self, lake, feed):
         """max_removed is a share of the list that was told."""
-        put_snapshot(lake, yesterday(), [ANNE, BJORN])
-        comparing(lake, feed, yesterday()).execute({})
+        land_both(lake, feed, yesterday(), [ANNE, BJORN])
         put_snapshot(lake, yesterday(), [CARLA])
         put_snapshot(lake, today(), [CARLA])
 
@@ -157,8 +158,7 @@ class TestGone:
     @pytest.mark.parametrize("receipt", [None, b"", b'{"rows": 1'])
     def test_receipt(self, lake, feed, receipt):
         """Without its receipt, a snapshot is not compared, and the changes add up."""
-        put_snapshot(lake, days_ago(3), [ANNE])
-        comparing(lake, feed, days_ago(3)).execute({})
+        land_both(lake, feed, days_ago(3), [ANNE])
         lake.receipt_path(days_ago(3)).unlink()
         if receipt is not None:
             lake.receipt_path(days_ago(3)).write_bytes(receipt)
@@ -171,8 +171,7 @@ class TestGone:
     def test_feed_without_its_beginning(self, lake, feed):
         """A feed of which old days were deleted goes on, as long as the snapshot is there."""
         for days, records in ((3, [ANNE]), (2, [ANNE, BJORN])):
-            put_snapshot(lake, days_ago(days), records)
-            comparing(lake, feed, days_ago(days)).execute({})
+            land_both(lake, feed, days_ago(days), records)
         feed.partition(days_ago(3)).unlink()
         feed.receipt_path(days_ago(3)).unlink()
         put_snapshot(lake, yesterday(), [ANNE, BJORN, CARLA])
@@ -188,8 +187,7 @@ class TestGone:
 
     def test_damaged_changes(self, lake, feed):
         """Changes that cannot be read are named, with what to do."""
-        put_snapshot(lake, yesterday(), [ANNE])
-        comparing(lake, feed, yesterday()).execute({})
+        land_both(lake, feed, yesterday(), [ANNE])
         feed.partition(yesterday()).write_bytes(b"PAR1")
         put_snapshot(lake, today(), [ANNE])
 
@@ -242,8 +240,7 @@ class TestErased:
     @pytest.mark.parametrize("steps", [1, 2])
     def test_killed(self, lake, feed, steps):
         """After an erasure that was killed in the feed, changes add up."""
-        put_snapshot(lake, yesterday(), [(1, ZOE, None, None), BJORN])
-        comparing(lake, feed, yesterday()).execute({})
+        land_both(lake, feed, yesterday(), [(1, ZOE, None, None), BJORN])
         kill(erased, feed.folder, steps)
         put_snapshot(lake, today(), [BJORN])
 
@@ -260,8 +257,7 @@ class TestKilled:
     def test_next_day(self, lake, feed, is_first, is_retried):
         """The next day leads from what lies there, whether or not the task is tried again, and the
         snapshot is landed again in between."""
-        put_snapshot(lake, days_ago(3), [ANNE])
-        comparing(lake, feed, days_ago(3)).execute({})
+        land_both(lake, feed, days_ago(3), [ANNE])
         put_snapshot(lake, yesterday(), [ANNE, BJORN])
         if not is_first:
             comparing(lake, feed, yesterday()).execute({})
@@ -286,8 +282,7 @@ class TestKilled:
     def test_back_again(self, lake, feed):
         """The receipt of a day does not vouch for changes that a killed task put in their place,
         even when the snapshot of which it speaks has been landed again since."""
-        put_snapshot(lake, yesterday(), [ANNE, BJORN])
-        comparing(lake, feed, yesterday()).execute({})
+        land_both(lake, feed, yesterday(), [ANNE, BJORN])
         put_snapshot(lake, yesterday(), [ANNE, CARLA])
         kill(partial(tell, lake, day=yesterday()), feed.folder, 1)
         put_snapshot(lake, yesterday(), [ANNE, BJORN])
@@ -301,8 +296,7 @@ class TestKilled:
     def test_changes_deleted(self, lake, feed):
         """Where somebody has deleted a day's changes, those of the next day include them."""
         for days, records in ((3, [ANNE]), (2, [ANNE, BJORN])):
-            put_snapshot(lake, days_ago(days), records)
-            comparing(lake, feed, days_ago(days)).execute({})
+            land_both(lake, feed, days_ago(days), records)
         feed.partition(days_ago(2)).unlink()
         put_snapshot(lake, today(), [BJORN, CARLA])
 
@@ -354,8 +348,7 @@ class TestAtOnce:
 
 def test_older_receipt(lake, feed):
     """Where an earlier version told the last day, the snapshot's digest is enough."""
-    put_snapshot(lake, yesterday(), [ANNE])
-    comparing(lake, feed, yesterday()).execute({})
+    land_both(lake, feed, yesterday(), [ANNE])
     receipt = feed.receipt(yesterday())
     del receipt["source_observed_at"]
     feed.receipt_path(yesterday()).write_text(json.dumps(receipt))
@@ -367,8 +360,7 @@ def test_older_receipt(lake, feed):
 def test_renamed_connection(lake, feed):
     """Where the connection was renamed, and the last snapshot landed under the new name, too."""
     for days in (3, 2):
-        put_snapshot(lake, days_ago(days), [ANNE], conn_id="old")
-        comparing(lake, feed, days_ago(days)).execute({})
+        land_both(lake, feed, days_ago(days), [ANNE], conn_id="old")
     put_snapshot(lake, days_ago(2), [ANNE, BJORN], conn_id="new")
     put_snapshot(lake, today(), [ANNE, BJORN], conn_id="new")
 
