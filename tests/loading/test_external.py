@@ -1,4 +1,4 @@
-"""The statements in docs/guides/external.md are of their dialect, and name the columns that land."""
+"""The statements in docs/guides/external.md are of their dialects, with the columns that land."""
 
 from __future__ import annotations
 
