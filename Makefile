@@ -63,7 +63,7 @@ $(PYTHONS:%=test-python-%):
 	if .ci/python $(@:test-python-%=%); then $(MAKE) test PYTHON=$(@:test-python-%=%) REPORT=.versions/$@.xml; \
 	  else echo 'Skipped: $@'; test -z "$$CI"; fi
 
-test-engines: $(VENV)/ready .venv-dbt/ready  ## read and load landed files with many engines; needs Java and PostgreSQL
+test-engines: $(VENV)/ready .venv-dbt/ready .venv-duckdb/ready  ## read and load landed files with many engines; needs Java and PostgreSQL
 	@command -v java > /dev/null || { echo 'Needs Java: apt-get install default-jre-headless'; exit 1; }
 	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null \
 	  || { echo 'Needs PostgreSQL: apt-get install postgresql'; exit 1; }
@@ -74,6 +74,12 @@ test-engines: $(VENV)/ready .venv-dbt/ready  ## read and load landed files with 
 .venv-dbt/ready: pyproject.toml constraints/dbt.txt | $(VENV)/ready
 	$(VENV)/bin/uv venv --quiet --clear --python $(RUN) .venv-dbt
 	$(VENV)/bin/uv pip install --quiet --python .venv-dbt/bin/python --constraint constraints/dbt.txt --group dbt
+	touch $@
+
+# Another DuckDB than that of the tests.
+.venv-duckdb/ready: pyproject.toml | $(VENV)/ready
+	$(VENV)/bin/uv venv --quiet --clear --python $(RUN) .venv-duckdb
+	$(VENV)/bin/uv pip install --quiet --python .venv-duckdb/bin/python --group duckdb
 	touch $@
 
 test-stores: $(VENV)/ready .stores/ready  ## test emulators of Azure and Google Cloud Storage; needs Node.js

@@ -33,6 +33,7 @@ def test_all_of_them():
         "mailpartner_daily_s3",
         "mailpartner_dbt",
         "mailpartner_load_bigquery",
+        "mailpartner_load_delta",
         "mailpartner_load_duckdb",
         "mailpartner_load_iceberg",
         "mailpartner_load_postgres",
@@ -88,7 +89,7 @@ providers = ["amazon.aws", "apache.iceberg.hooks", "google.cloud"]
 providers += ["postgres.hooks", "snowflake.hooks"]
 sys.modules.update({{f"airflow.providers.{{each}}": None for each in providers}})
 sys.modules.update(adbc_driver_postgresql=None, duckdb=None, pyarrow=None, snowflake=None)
-sys.modules.update(pyiceberg=None)
+sys.modules.update(deltalake=None, pyiceberg=None)
 for file in Path({str(EXAMPLES)!r}).glob("*.py"):
     runpy.run_path(str(file))
 """

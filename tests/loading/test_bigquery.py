@@ -1,119 +1,101 @@
-"""The example that loads BigQuery: what can be known of its SQL without an account."""
+"""The example that loads BigQuery: which load job it asks for, of a server that reads the file."""
 
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+import runpy
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from werkzeug.wrappers import Request, Response
 
-from mailpartner_provider.schemas import snapshot_schema
+from tests.support.changes import ANNE, BJORN, CARLA
+from tests.support.days import days_ago, today, yesterday
+from tests.support.front import Front
 from tests.support.project import EXAMPLES
-from tests.support.runs import load
+from tests.support.snapshots import put_snapshot
 
-SNAPSHOT = snapshot_schema()
-COLUMNS = ["account", *SNAPSHOT.names]
-RECEIPT = {
-    "snapshot_date": "2026-11-23",
-    "uri": "gs://lake/dt=2026-11-23/part-00000.parquet",
-    "rows": 3,
-    "conn_id": "mailpartner_default",
-    "observed_at": "2026-11-23T06:30:00.000000Z",
-}
-HOSTILE = {
-    "snapshot_date": "2026-11-23' OR '' = '",
-    "uri": "gs://lake/'] ); DROP TABLE mailpartner.unsubscribes; --\\'",
-    "rows": "3 THEN '1' ELSE '1' END AS INT); --",
-}
+pytestmark = pytest.mark.engine
+
+EXAMPLE = EXAMPLES / "mailpartner_load_bigquery.py"
 
 
-def names() -> dict[str, Any]:
-    import runpy
+class BigQuery(Front):
+    """A server that answers load jobs as BigQuery's API documents them: each is done at once.
 
-    return runpy.run_path(str(EXAMPLES / "mailpartner_load_bigquery.py"))
+    A bucket without a name is the file system.
+    """
 
+    def __init__(self) -> None:
+        super().__init__(Request.application(self.answer))
+        self.jobs: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
 
-@pytest.mark.engine
-class TestStatements:
-    def statements(self, **members: Any) -> list[Any]:
-        """Return the SQL for a receipt, statement by statement, as sqlglot reads it."""
-        import sqlglot
-        from airflow.providers.google.cloud.hooks.bigquery import _bind_parameters as bound
-
-        # sqlglot does not know a temporary one
-        sql = bound(names()["LOAD"].replace("TEMP TABLE landed", "landed"), RECEIPT | members)
-        return sqlglot.parse(sql, dialect="bigquery")
-
-    def test_table(self):
-        """The table has the account and the columns of a snapshot, in their order."""
-        from sqlglot import exp
-
-        table, *_ = self.statements()
-        columns = list(table.find_all(exp.ColumnDef))
-
-        assert isinstance(table, exp.Create)
-        assert COLUMNS == [column.name for column in columns]
-        assert ["account", *(field.name for field in SNAPSHOT if not field.nullable)] == [
-            column.name for column in columns if column.find(exp.NotNullColumnConstraint)
-        ]
-
-    def test_order(self):
-        """It counts what it has read before it replaces the account's day, in one transaction."""
-        from sqlglot import exp
-
-        _, read, count, begin, delete, insert, commit = self.statements()
-
-        assert isinstance(read, exp.LoadData)
-        assert count.sql(dialect="bigquery").startswith("ASSERT(SELECT count(*) FROM landed) = 3 ")
-        assert isinstance(begin, exp.Transaction)
-        assert (
-            "DELETE FROM mailpartner.unsubscribes WHERE account = 'mailpartner_default' "
-            "AND snapshot_date = '2026-11-23'"
-        ) == delete.sql(dialect="bigquery")
-        assert COLUMNS == [each.name for each in insert.this.expressions]
-        assert COLUMNS[1:] == insert.expression.named_selects[1:]
-        assert isinstance(commit, exp.Commit)
-
-    def test_hostile_receipt(self):
-        """What a receipt says stays a text."""
-        from sqlglot import exp
-
-        statements = self.statements(**HOSTILE)
-        texts = {text.name for each in statements for text in each.find_all(exp.Literal)}
-
-        assert 7 == len(statements)
-        assert set(HOSTILE.values()) <= texts
-
-    def test_hook(self, monkeypatch):
-        """The operator finds the warehouse's own hook."""
-        connection = {"conn_type": "gcpbigquery", "extra": {"project": "made-up"}}
-        name = "AIRFLOW_CONN_GOOGLE_CLOUD_BIGQUERY_DEFAULT"
-        monkeypatch.setenv(name, json.dumps(connection))
-        task = load(EXAMPLES / "mailpartner_load_bigquery.py").get_task("load").unmap({})
-
-        assert "BigQueryHook" == type(task.get_db_hook()).__name__
+    def answer(self, request: Request) -> Response:
+        job = json.loads(request.get_data())
+        (uri,) = job["configuration"]["load"]["sourceUris"]
+        self.jobs.append(job["configuration"]["load"])
+        self.rows = pq.read_table(uri.removeprefix("gs://"), partitioning=None).to_pylist()
+        statistics = {"load": {"outputRows": str(len(self.rows))}}
+        done = {**job, "status": {"state": "DONE"}, "statistics": statistics}
+        return Response(json.dumps(done), content_type="application/json")
 
 
-@pytest.mark.parametrize("airflow", ["triggering_dataset_events", "triggering_asset_events"])
-def test_receipts(airflow):
-    """Every partition that landed is loaded, of every account, as its newest receipt says; an
-    event made by hand is none, and so is a run by hand."""
+@pytest.fixture
+def bigquery(monkeypatch):
+    """The server, and Airflow's connection to it."""
+    extra = {"is_anonymous": True, "project": "made-up"}
+    connection = {"conn_type": "gcpbigquery", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_BIGQUERY_DEFAULT", json.dumps(connection))
+    with BigQuery() as server:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.url)
+        yield server
 
-    def landed(uri, observed_at, rows):
-        return SimpleNamespace(extra={"uri": uri, "observed_at": observed_at, "rows": rows})
 
-    events = [
-        landed("gs://lake/hats/dt=2026-11-23", "2026-11-23T09:00:00.000000Z", 3),
-        landed("gs://lake/hats/dt=2026-11-22", "2026-11-22T06:30:00.000000Z", 1),
-        landed("gs://lake/shoes/dt=2026-11-22", "2026-11-22T06:31:00.000000Z", 4),
-        landed("gs://lake/hats/dt=2026-11-23", "2026-11-23T06:30:00.000000Z", 2),
-        SimpleNamespace(extra={"by": "hand"}),
-        SimpleNamespace(extra=None),
-    ]
-    receipts = names()["receipts"].function
+def load(lake: Any) -> None:
+    """Load a destination as the example's task does."""
+    runpy.run_path(str(EXAMPLE))["load"].function(f"file://{lake}", "mailpartner", "unsubscribes")
 
-    found = receipts(**{airflow: {"mailpartner-unsubscribes": events}})
 
-    assert [1, 3, 4] == sorted(receipt["rows"] for receipt in found)
-    assert [] == receipts(**{airflow: {}})
+def test_job(lake, bigquery):
+    """The table is replaced by the newest list that was observed on its own day, by one job."""
+    put_snapshot(lake.folder, days_ago(2), [ANNE])
+    put_snapshot(lake.folder, yesterday(), [BJORN, CARLA])
+    put_snapshot(lake.folder, today(), [ANNE], status="backdated")
+
+    load(lake)
+
+    assert lake.table(yesterday()).to_pylist() == bigquery.rows
+    assert [
+        {
+            "sourceUris": [f"gs://{lake.partition(yesterday())}"],
+            "sourceFormat": "PARQUET",
+            "destinationTable": {
+                "projectId": "made-up",
+                "datasetId": "mailpartner",
+                "tableId": "unsubscribes",
+            },
+            "writeDisposition": "WRITE_TRUNCATE",
+        }
+    ] == bigquery.jobs
+
+
+def test_empty(lake, bigquery):
+    """An empty list empties the table."""
+    put_snapshot(lake.folder, yesterday(), [ANNE])
+    load(lake)
+    put_snapshot(lake.folder, today(), [])
+
+    load(lake)
+
+    assert [] == bigquery.rows
+    assert 2 == len(bigquery.jobs)
+
+
+def test_wrong_count(lake, bigquery):
+    """A file with more or fewer rows than its receipt declares fails the task."""
+    put_snapshot(lake.folder, today(), [ANNE], rows=2)
+
+    with pytest.raises(ValueError, match="1 rows were loaded, not 2: run again"):
+        load(lake)

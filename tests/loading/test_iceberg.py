@@ -21,6 +21,7 @@ from tests.support.icebergs import NAME, Iceberg, load, loading
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.project import EXAMPLES
+from tests.support.readers import by_clickhouse, by_duckdb
 from tests.support.runs import load as load_dag
 from tests.support.runs import run_by_hand
 from tests.support.snapshots import many, put_snapshot, put_table
@@ -106,6 +107,21 @@ def test_landed_again(lake, iceberg):
         "mailpartner.rows": "2",
         "mailpartner.provider_version": receipt.provider_version,
     } == {name: value for name, value in last.items() if name.startswith("mailpartner.")}
+
+
+def test_readers(lake, iceberg, monkeypatch):
+    """DuckDB and ClickHouse find the same rows, after an empty day and a replaced one."""
+    put_snapshot(lake.folder, days_ago(2), [])
+    put_snapshot(lake.folder, yesterday(), [ANNE, BJORN])
+    put_snapshot(lake.folder, today(), [ANNE])
+    load(lake, account="hats")
+    put_table(lake.folder, today(), many(20_000, today()))
+    load(lake, account="hats")
+    metadata = Path(urlsplit(iceberg.table().metadata_location).path)
+    monkeypatch.chdir(metadata.parents[1])
+
+    assert landed(lake) == in_order(by_duckdb("iceberg", metadata))
+    assert landed(lake) == in_order(by_clickhouse("icebergLocal", metadata.parents[1]))
 
 
 def test_back_to_what_it_was(lake, iceberg):
