@@ -76,7 +76,7 @@ test-engines: $(VENV)/ready .venv-dbt/ready .venv-duckdb/ready  ## read and load
 	$(VENV)/bin/uv pip install --quiet --python .venv-dbt/bin/python --constraint constraints/dbt.txt --group dbt
 	touch $@
 
-# Another DuckDB than that of the tests.
+# DuckDB's extensions have packages for an earlier version of DuckDB.
 .venv-duckdb/ready: pyproject.toml | $(VENV)/ready
 	$(VENV)/bin/uv venv --quiet --clear --python $(RUN) .venv-duckdb
 	$(VENV)/bin/uv pip install --quiet --python .venv-duckdb/bin/python --group duckdb

@@ -1,8 +1,8 @@
 """Load each landed day into a Delta table whenever ``mailpartner_daily_local`` has landed.
 
-The table, which Databricks, Microsoft Fabric and others read, is created beside the landed list.
-The Airflow variable ``mailpartner_lake`` is the one of the landing. Needs ``pip install
-deltalake``.
+Databricks, Microsoft Fabric and others read the table, which is created beside the landed list.
+The Airflow variable ``mailpartner_lake`` is the one of the landing. Needs
+``pip install deltalake``.
 """
 
 from __future__ import annotations
