@@ -14,7 +14,7 @@ def first_line(error: Exception) -> str:
 
 
 def without_text(error: Exception) -> str:
-    """Return the type of a database's error and its SQLSTATE, for its text may quote a row."""
+    """Return the type of an error of a database and its SQLSTATE; its text may quote a row."""
     kind = type(error).__name__
     sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     return f"{kind}, SQLSTATE {sqlstate}" if sqlstate else kind

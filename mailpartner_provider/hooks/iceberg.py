@@ -17,11 +17,11 @@ ICEBERG = "iceberg"
 def open_catalog(conn_id: str) -> Catalog:
     """Open an Iceberg catalog by its Airflow connection.
 
-    :raises AirflowNotFoundException: there is no such connection
-    :raises WrongArgument: it is of another type, or lacks something, or so does the environment
+    :raises WrongArgument: there is no such connection, it is of another type, or something that it
+        needs is not set or not installed
     :raises OSError: the catalog cannot be reached
     """
-    conn_type = connection_type(conn_id)
+    conn_type = connection_type(conn_id, "iceberg_conn_id")
     if conn_type != ICEBERG:
         raise WrongArgument(
             f"iceberg_conn_id: connection {conn_id} is of type {conn_type!r}: expected {ICEBERG!r}"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
-from mailpartner_provider.compat import BaseHook
+from mailpartner_provider.compat import AirflowNotFoundException, BaseHook
 from mailpartner_provider.errors import WrongArgument
+from mailpartner_provider.hooks.connection import missing
 from mailpartner_provider.words import first_line
 
 DUCKDB = "duckdb"
@@ -22,12 +23,16 @@ class Warehouse(NamedTuple):
     cursor: Any
 
 
-def connection_type(conn_id: str) -> str:
+def connection_type(conn_id: str, argument: str = "conn_id") -> str:
     """Return the type of an Airflow connection.
 
-    :raises AirflowNotFoundException: there is no such connection
+    :param argument: the name of the argument, which errors begin with
+    :raises WrongArgument: there is no such connection
     """
-    conn_type: str = BaseHook.get_connection(conn_id).conn_type
+    try:
+        conn_type: str = BaseHook.get_connection(conn_id).conn_type
+    except AirflowNotFoundException:
+        raise WrongArgument(f"{argument}: the connection {conn_id} {missing(conn_id)}") from None
     return conn_type
 
 

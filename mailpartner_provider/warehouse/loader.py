@@ -30,17 +30,17 @@ class Loader(ABC):
 
     def __init__(self, request: LoadRequest, stop: Stop) -> None:
         newest = parts.newest_receipt(request.source)
-        destination = request.source.uri("").rstrip("/")
-        parts.check_source(request.dataset, newest, destination)
+        parts.check_source(request.dataset, newest, request.destination)
         account = request.account or newest.conn_id
         if not account:
             raise WrongArgument(
-                f"account: the newest receipt in {destination} names no connection: set account"
+                f"account: the newest receipt in {request.destination} names no connection: set "
+                "account"
             )
         self.request = request
         self.stop = stop
         self.columns = parts.columns_of(request.dataset, newest)
-        self.report = LoadReport(destination, request.dataset, request.table, account)
+        self.report = LoadReport(request.destination, request.dataset, request.table, account)
 
     def run(self) -> LoadReport:
         """Load the days that the table lacks; days that cannot be loaded do not prevent the others.

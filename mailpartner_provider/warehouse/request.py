@@ -31,6 +31,11 @@ class LoadRequest(NamedTuple):
     removed_days: str = KEEP
     history_view: str | None = None
 
+    @property
+    def destination(self) -> str:
+        """The URI of the source, without a slash at its end."""
+        return self.source.uri("").rstrip("/")
+
 
 @dataclass
 class LoadReport:

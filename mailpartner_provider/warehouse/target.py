@@ -63,8 +63,7 @@ def read_held(
     :raises WrongArgument: the table was loaded with another dataset, or the account from another
         destination
     """
-    destination = request.source.uri("").rstrip("/")
-    found = session.fetch("SELECT", statements.read_loaded(), [destination, account])
+    found = session.fetch("SELECT", statements.read_loaded(), [request.destination, account])
     for row in found:
         check_owner(Owner(*row[:3]), request, account, f"delete the rows in {statements.loaded}")
     counted = session.fetch("SELECT", statements.count_days(), [account])
@@ -100,16 +99,15 @@ def check_owner(found: Owner, request: LoadRequest, account: str, if_moved: str)
     :param if_moved: what to do if the destination was moved
     :raises WrongArgument: it is not
     """
-    destination = request.source.uri("").rstrip("/")
-    if found.destination != destination:
+    if found.destination != request.destination:
         raise WrongArgument(
             f"account: {account} in the table {request.table} is of {found.destination}: set "
             f"another account for this source, or, if it has moved, {if_moved}"
         )
     if found.account != account:
         raise WrongArgument(
-            f"account: {destination} is loaded into {request.table} as {found.account}: set "
-            f"account={found.account!r}, or another table"
+            f"account: {request.destination} is loaded into {request.table} as {found.account}: "
+            f"set account={found.account!r}, or another table"
         )
     if found.dataset != request.dataset:
         raise WrongArgument(

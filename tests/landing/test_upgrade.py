@@ -524,25 +524,13 @@ class TestFuture:
 
     @with_folder("changes", versions=[NEWEST])
     @pytest.mark.parametrize("day", [LAST, NEXT], ids=["last", "next"])
-    def test_source(self, api, version, root, day):
-        """Changes are not computed from such a snapshot, nor across it."""
+    @pytest.mark.parametrize("rewritten", ["snapshots", "changes"])
+    def test_changes(self, api, version, root, day, rewritten):
+        """Changes are not computed from such a snapshot, nor across it; they are not landed over
+        such changes, nor after them."""
         api.unsubscribes = next_list(list_of(version, "snapshots"))
         land_as("snapshots", root / "snapshots")
-        rewrite(root / "snapshots", LAST, **FUTURE)
-        before = files(root)
-
-        with self.refused:
-            land_changes(root / "snapshots", root / "changes", day=day)
-
-        assert before == files(root)
-
-    @with_folder("changes", versions=[NEWEST])
-    @pytest.mark.parametrize("day", [LAST, NEXT], ids=["last", "next"])
-    def test_feed(self, api, version, root, day):
-        """Changes are not landed over such changes, or after them."""
-        api.unsubscribes = next_list(list_of(version, "snapshots"))
-        land_as("snapshots", root / "snapshots")
-        rewrite(root / "changes", LAST, **FUTURE)
+        rewrite(root / rewritten, LAST, **FUTURE)
         before = files(root)
 
         with self.refused:

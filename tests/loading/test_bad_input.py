@@ -111,8 +111,10 @@ def test_wrong_argument(api, loaded, server, arguments, problem):
 
 
 def test_no_such_connection(loaded, server):
-    """A connection that does not exist."""
-    with pytest.raises(Exception, match="nowhere"):
+    """A connection that does not exist fails the task at once, with the cure."""
+    with pytest.raises(
+        AirflowFailException, match="^conn_id: the connection nowhere does not exist"
+    ):
         load(loaded, account="hats", conn_id="nowhere")
 
 

@@ -522,7 +522,10 @@ def test_broken_table(loaded, iceberg):
 
 
 def test_broken_connection(loaded, monkeypatch):
-    """A connection that cannot be a catalog says so; one that cannot be reached says why."""
+    """A connection that does not exist, or cannot be a catalog, says so; one that cannot be reached
+    says why."""
+    with pytest.raises(AirflowFailException, match="^iceberg_conn_id: the connection nowhere does"):
+        load(loaded, iceberg_conn_id="nowhere")
     kinds = {"odd": {"type": "odd"}, "lost": {"type": "rest", "uri": "http://127.0.0.1:1"}}
     for name, extra in kinds.items():
         connection = json.dumps({"conn_type": "iceberg", "extra": extra})
