@@ -37,7 +37,9 @@ with DAG(
         lake = ObjectStoragePath(source)
         paths = sorted(lake.glob("_receipts/dt=*.json"), reverse=True)
         receipts = (json.loads(path.read_text()) for path in paths)
-        newest = next(receipt for receipt in receipts if receipt["status"] == "live")
+        newest = next((each for each in receipts if each["status"] == "live"), None)
+        if newest is None:
+            raise ValueError(f"{source} has no live snapshot: land one")
         file = lake / f"dt={newest['snapshot_date']}" / "part-00000.parquet"
         hook = BigQueryHook(gcp_conn_id="google_cloud_bigquery_default", location="EU")
         place = {"projectId": hook.project_id, "datasetId": dataset, "tableId": table}
