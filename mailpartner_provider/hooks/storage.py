@@ -122,13 +122,14 @@ class _Location(NamedTuple):
 
 
 def _folders(location: _Location) -> list[str]:
-    """List the names of the folders in a folder; in a store, those of its files, too."""
+    """List the names of the folders in a folder."""
     if location.scheme in _LOCAL:
         return [path.name for path in Path(location.root).iterdir() if path.is_dir()]
     fs = _file_system(location.scheme, location.conn_id)
     fs.invalidate_cache()
-    listed = fs.ls(f"{location.bucket}/{location.root}".rstrip("/"), detail=False)
-    return [name.rstrip("/").rpartition("/")[2] for name in listed]
+    listed = fs.ls(f"{location.bucket}/{location.root}".rstrip("/"), detail=True)
+    folders = (each["name"].rstrip("/") for each in listed if each["type"] == "directory")
+    return [name.rpartition("/")[2] for name in folders]
 
 
 def _file_system(scheme: str, conn_id: str) -> Any:

@@ -379,6 +379,7 @@ class TestPage:
         for account in ("hats", "shoes"):
             land(f"s3://aws_default@lake/account={account}")
         land("s3://aws_default@lake/other")
+        bucket["account=list.csv"] = b"id"
 
         texts = see("s3://aws_default@lake/account=*")
 
