@@ -11,7 +11,7 @@ from mailpartner_provider.errors import WrongArgument
 
 DUCKDB = "duckdb"
 
-_MEMORY_LIMIT = "64MB"  # beyond it, DuckDB writes to files beside the database
+_MEMORY_LIMIT = "60MB"  # beyond it, DuckDB writes to files beside the database
 _THREADS = 2  # each fills row groups of its own in memory
 
 
