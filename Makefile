@@ -156,9 +156,12 @@ wheel: $(VENV)/ready  ## build the source distribution and the wheel into dist/,
 # -I: import nothing from this checkout.
 WHEEL = AIRFLOW_HOME=$(CURDIR)/.venv-wheel/airflow .venv-wheel/bin/python -I
 
-bench: $(VENV)/ready  ## compare a landing with other methods, and write benchmarks/RESULTS.md
-	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench
+bench: $(VENV)/ready  ## compare landings, and measure loads, changes and erasures, into benchmarks/; needs PostgreSQL
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group bench --group engines
 	$(RUN) -m benchmarks.run --write
+	$(RUN) -m benchmarks.loading > benchmarks/loading.jsonl
+	$(RUN) -m benchmarks.changes > benchmarks/changes.json
+	$(RUN) -m benchmarks.erased > benchmarks/erased.json
 
 docs: $(VENV)/ready  ## build the documentation into .docs; a warning is an error
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group docs

@@ -82,7 +82,7 @@ def measure(folder: Path, day: str) -> None:
     import duckdb
 
     import mailpartner_provider.changes.landing
-    from benchmarks.methods import _memory
+    from benchmarks.methods import memory
     from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 
     task = UnsubscribeChangesOperator(
@@ -91,13 +91,13 @@ def measure(folder: Path, day: str) -> None:
         destination=str(folder / "changes"),
         snapshot_date=day,
     )
-    idle_bytes = _memory("VmRSS")
+    idle_bytes = memory("VmRSS")
     began, began_cpu = time.perf_counter(), time.process_time()
     receipt = task.execute({})
     cost = {
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - began_cpu,
-        "peak_bytes": _memory("VmHWM"),
+        "peak_bytes": memory("VmHWM"),
         "idle_bytes": idle_bytes,
         **{name: receipt[name] for name in ("added", "removed", "changed_records", "bytes")},
     }

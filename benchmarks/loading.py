@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from benchmarks.methods import memory
 from tests.support.postgres import Postgres
 
 DAY = date(2026, 11, 22)
@@ -40,7 +40,8 @@ def main(lengths: list[int]) -> None:
                     command = [sys.executable, "-m", "benchmarks.loading", "--of", way, str(lake)]
                     done = subprocess.run(command, check=True, capture_output=True, text=True)
                     result = json.loads(done.stdout.splitlines()[-1])
-                    print(json.dumps({"records": records, "way": way, "run": when, **result}))
+                    row = {"records": records, "way": way, "run": when, **result}
+                    print(json.dumps(row), flush=True)
 
 
 def make_lake(lake: Path, records: int) -> None:
@@ -88,8 +89,8 @@ def measure(way: str, lake: Path) -> None:
     else:
         load(lake)
     seconds = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"seconds": round(seconds, 1), "peak_mb": peak}), file=sys.__stdout__)
+    peak_mb = memory("VmHWM") // 2**20  # ru_maxrss begins at the peak of the process before
+    print(json.dumps({"seconds": round(seconds, 1), "peak_mb": peak_mb}), file=sys.__stdout__)
 
 
 def copy(rows: Path) -> None:

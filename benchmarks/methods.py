@@ -212,7 +212,7 @@ METHODS = {
 def main(name: str, base_url: str, folder: Path) -> None:
     """Run a method once; print its costs."""
     method = METHODS[name]()
-    idle_bytes = _memory("VmRSS")
+    idle_bytes = memory("VmRSS")
     began, began_cpu = time.perf_counter(), time.process_time()
     own_timing = method(base_url, folder)
     seconds = own_timing or time.perf_counter() - began
@@ -220,14 +220,14 @@ def main(name: str, base_url: str, folder: Path) -> None:
     cost = {
         "seconds": seconds,
         "cpu_seconds": time.process_time() - began_cpu,
-        "peak_bytes": _memory("VmHWM"),
+        "peak_bytes": memory("VmHWM"),
         "idle_bytes": idle_bytes,
         "file_bytes": sum(path.stat().st_size for path in files),
     }
     print(json.dumps(cost), file=sys.__stdout__)
 
 
-def _memory(field: str) -> int:
+def memory(field: str) -> int:
     """Read a memory figure of this process from Linux, in bytes."""
     status = Path("/proc/self/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith(field)]

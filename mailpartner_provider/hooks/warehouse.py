@@ -13,7 +13,8 @@ from mailpartner_provider.words import first_line
 
 DUCKDB = "duckdb"
 
-_MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to files beside the database
+_MEMORY_LIMIT = "60MB"  # beyond it, DuckDB writes to files beside the database
+_THREADS = 2  # each fills row groups of its own in memory
 
 
 class Warehouse(NamedTuple):
@@ -86,7 +87,8 @@ def _connect_duckdb(connection: Any) -> Any:
         conn_id = connection.conn_id
         raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
     database = duckdb.connect(file)
-    # Without a limit, DuckDB uses most of the machine's memory. Tables have no order to preserve.
+    # DuckDB keeps written blocks in memory up to the limit. Tables have no order to preserve.
     database.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
+    database.execute(f"SET threads = {_THREADS}")
     database.execute("SET preserve_insertion_order = false")
     return database

@@ -57,9 +57,12 @@ def open_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
 def read_batches(
     parquet: pq.ParquetFile, columns: Sequence[str] | None = None, rows: int | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Iterate over the rows of a file; pyarrow 18 fails to do so if there are none."""
-    if parquet.num_row_groups:
-        yield from parquet.iter_batches(rows or ROW_GROUP_ROWS, columns=columns)
+    """Iterate over the rows of a file, one row group at a time.
+
+    pyarrow reads ahead all row groups that it is asked for, which can be the whole file.
+    """
+    for row_group in range(parquet.num_row_groups):
+        yield from parquet.iter_batches(rows or ROW_GROUP_ROWS, [row_group], columns)
 
 
 def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:

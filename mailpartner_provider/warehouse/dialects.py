@@ -36,6 +36,8 @@ class Dialect:
         for PostgreSQL's COPY, which reads the rows as CSV
     :param sources: the beginning of the URIs that the warehouse can read; empty: any
     :param has_indexes: whether tables can have indexes
+    :param more_memory: the statement that raises the memory limit of the connection, after which a
+        day that exceeded it is loaded again; None where there is no limit
     """
 
     name: str
@@ -54,6 +56,7 @@ class Dialect:
     insert_parameters: tuple[str, ...] | None = ("account",)
     sources: str = ""
     has_indexes: bool = False
+    more_memory: str | None = None
 
     def check_source(self, uri: str) -> None:
         """Check that the warehouse can read files with this URI.
@@ -102,6 +105,7 @@ DIALECTS = {
         ),
         insert_parameters=("account", "files"),
         sha256="sha256({text})",
+        more_memory="SET memory_limit = '256MB'",
     ),
     "postgres": Dialect(
         name="PostgreSQL",

@@ -18,7 +18,7 @@ from mailpartner_provider.warehouse.history import create_view
 from mailpartner_provider.warehouse.loader import Loader
 from mailpartner_provider.warehouse.parts import File, Part
 from mailpartner_provider.warehouse.request import CURRENT, RECEIPTS, LoadReport, LoadRequest
-from mailpartner_provider.warehouse.session import Session, Stop
+from mailpartner_provider.warehouse.session import OutOfMemory, Session, Stop
 from mailpartner_provider.warehouse.statements import Statements
 from mailpartner_provider.warehouse.target import Held, create_table, read_held
 
@@ -53,8 +53,19 @@ class _SqlLoader(Loader):
 
     def try_to_load(self, part: Part, scratch: Path) -> Part:
         self._check_newer(part)
-        session, statements = self.session, self.statements
         files = self._fetch(part, scratch)
+        try:
+            return self._replace(part, files)
+        except OutOfMemory:
+            if not self.dialect.more_memory:
+                raise
+        log.info("Loading %s again, with more memory, for wide rows", part.day)
+        self.session.execute("SET", self.dialect.more_memory)
+        return self._replace(part, files)
+
+    def _replace(self, part: Part, files: list[File]) -> Part:
+        """Replace a day in one transaction: see ``try_to_load``."""
+        session, statements = self.session, self.statements
         where = [self.report.account, *([part.day] if statements.by_day else [])]
         try:
             self._stage(files)

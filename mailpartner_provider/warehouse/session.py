@@ -13,6 +13,10 @@ from mailpartner_provider.words import first_line, without_text
 _T = TypeVar("_T")
 
 
+class OutOfMemory(OSError):
+    """A statement exceeded the memory limit of DuckDB."""
+
+
 class Stop:
     """A request to stop, which also interrupts the running statement."""
 
@@ -38,8 +42,8 @@ class Stop:
 class Session:
     """A connection to a warehouse by any driver of the DB-API.
 
-    Methods raise OSError, without values, when the warehouse fails, and LandingStopped when the
-    task was stopped.
+    Methods raise OSError, without values, when the warehouse fails (OutOfMemory when DuckDB reaches
+    its memory limit), and LandingStopped when the task was stopped.
 
     :param connection: the open connection of the driver
     :param cursor: a cursor of this connection
@@ -107,9 +111,10 @@ class Session:
             raise
         except Exception as error:
             problem = _describe(error, quoted)
+            kind = OutOfMemory if type(error).__name__ == "OutOfMemoryException" else OSError
         # Raised here, so that the driver's error, which may quote a person, is not its context.
         self._stop.raise_if_stopped()
-        raise OSError(f"connection {self._conn_id}: {what} failed: {problem}")
+        raise kind(f"connection {self._conn_id}: {what} failed: {problem}")
 
 
 def _describe(error: Exception, quoted: bool) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import pyarrow as pa
 import pytest
 
 from mailpartner_provider.compat import AirflowSkipException
@@ -10,7 +13,7 @@ from tests.support.changes import ANNE, BJORN, CARLA, DORA, comparing
 from tests.support.days import days_ago, today, yesterday
 from tests.support.lake import Lake
 from tests.support.landing import land
-from tests.support.snapshots import put_snapshot
+from tests.support.snapshots import many, put_snapshot, put_table
 from tests.support.warehouses import in_order, load, rows_of
 
 ACCOUNT = "mailpartner_default"
@@ -47,6 +50,19 @@ class TestCurrent:
         load(lake)
 
         assert landed(lake, days=[today()]) == held(warehouse)
+
+    @pytest.mark.engine  # takes ten seconds
+    def test_wide_rows(self, lake, duckdb_file):
+        """DuckDB loads rows that exceed its memory limit, too."""
+        text = os.urandom(32_000).hex()
+        wide = [text[number : number + 4_000] for number in range(60_000)]
+        rows = many(60_000, today())
+        place = rows.schema.get_field_index("extra_fields")
+        rows = rows.set_column(place, rows.schema.field(place), pa.array(wide))
+        put_table(lake.folder, today(), rows, conn_id=ACCOUNT)
+
+        assert load(lake)["rows"] == 60_000
+        assert duckdb_file.query("SELECT count(*) FROM unsubscribes") == [(60_000,)]
 
     def test_backdated(self, lake, warehouse):
         """A backdated snapshot is not the current list, however new it is."""
