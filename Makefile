@@ -32,13 +32,16 @@ demo: $(VENV)/ready  ## land two days of a made-up list and their changes with a
 
 # The tests of speed run last, because they need the cores for themselves, and on one version.
 test: $(VENV)/ready  ## run all tests but the campaigns; T=tests/unit/api: those of a folder
-	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal --hypothesis-profile $(HYPOTHESIS) \
+	$(IN_MEMORY) $(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal --hypothesis-profile $(HYPOTHESIS) \
 	  $(if $(REPORT),--junit-xml $(REPORT) -o junit_suite_name="$$($(RUN) -c '$(INSTALLED)')") \
 	  $(or $(T),--ignore tests/project/test_speed.py)
 	$(if $(T)$(filter-out 3.3,$(AIRFLOW)),,$(RUN) -m pytest tests/project/test_speed.py)
 
 # One more than there are cores, because tests also wait.
 WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
+# Temporary files are in memory, if it has room, because disks are slow to write through.
+IN_MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "TMPDIR=/dev/shm"}')
 
 INSTALLED := import importlib.metadata as m, platform; print(m.version("apache-airflow"), platform.python_version())
 

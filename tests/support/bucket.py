@@ -60,7 +60,20 @@ class Bucket(Front, MutableMapping[str, bytes]):
     def __len__(self) -> int:
         return len(list(iter(self)))
 
+    def clear(self) -> None:
+        """Remove all files, and all uploads that were not ended."""
+        while names := list(self):
+            objects = [{"Key": name} for name in names]
+            self._client.delete_objects(Bucket=self.name, Delete={"Objects": objects})
+        for each in self._uploads():
+            self._client.abort_multipart_upload(
+                Bucket=self.name, Key=each["Key"], UploadId=each["UploadId"]
+            )
+
     def uploads(self) -> list[str]:
         """List the names of which parts were uploaded, and not yet put together."""
+        return [each["Key"] for each in self._uploads()]
+
+    def _uploads(self) -> list[dict[str, Any]]:
         listed = self._client.list_multipart_uploads(Bucket=self.name)
-        return [each["Key"] for each in listed.get("Uploads", [])]
+        return listed.get("Uploads", [])
