@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mailpartner_provider.api.records import read_record
@@ -69,6 +69,7 @@ class TestJson:
     @given(TEXTS, TEXTS, TEXTS, st.sampled_from(MODES))
     def test_no_address(self, before, after, name, mode):
         """Wherever an address stands in JSON, in whatever text, it is not in it afterwards."""
+        assume("zoe" not in f"{before} {after} {name}")
         around = f"{before} zoe@example.com {after}"
         value = {name: [{around: around, "email": around}, [around]], "email": around, "n": 1}
 
