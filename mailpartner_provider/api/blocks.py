@@ -28,7 +28,7 @@ from mailpartner_provider.api.records import (
     extra_fields_of,
     read_record,
 )
-from mailpartner_provider.api.unknown import unknown_fields
+from mailpartner_provider.api.unknown import extra_fields_of_block
 from mailpartner_provider.exact_json import parse_json
 from mailpartner_provider.schemas import RECORD
 
@@ -89,7 +89,7 @@ def decode_exactly(data: bytes, zone: ZoneInfo) -> Block | None:
     decoded = [read_record(raw, zone) for raw in raw_records]
     rows = [row for row in decoded if isinstance(row, Unsubscribe)]
     rejected = [row for row in decoded if isinstance(row, Rejected)]
-    return Block(_batch(rows), rejected, _unknown_fields(raw_records))
+    return Block(_batch(rows), rejected, _unknown_names(raw_records))
 
 
 def _extra_fields(
@@ -98,13 +98,13 @@ def _extra_fields(
     """Return ``extra_fields``, the names in it, and the raw records if they had to be parsed."""
     if columns.unknown == {}:
         return pa.nulls(len(columns.ids), pa.string()), frozenset(), []
-    if columns.unknown and (texts := unknown_fields(data, columns)) is not None:
+    if columns.unknown and (texts := extra_fields_of_block(data, columns)) is not None:
         return texts, frozenset(columns.unknown), []
     raw_records = _parsed(data)
     if raw_records is None:
         return None
     texts = pa.array([extra_fields_of(raw) for raw in raw_records], pa.string())
-    return texts, _unknown_fields(raw_records), raw_records
+    return texts, _unknown_names(raw_records), raw_records
 
 
 def _parsed(data: bytes) -> list[Any] | None:
@@ -115,7 +115,7 @@ def _parsed(data: bytes) -> list[Any] | None:
     return raw_records
 
 
-def _unknown_fields(raw_records: list[Any]) -> frozenset[str]:
+def _unknown_names(raw_records: list[Any]) -> frozenset[str]:
     return frozenset().union(*(raw for raw in raw_records if isinstance(raw, dict))) - FIELDS
 
 

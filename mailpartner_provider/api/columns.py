@@ -63,9 +63,8 @@ def read_columns(data: bytes) -> Columns | None:
     if not is_utf8(data):  # Arrow does not check it
         return None
     wrapped = b'{"data":[' + data + b"]}"
-    is_flat = _is_flat(data)
     for options in _PARSE_OPTIONS:
-        if options.unexpected_field_behavior == "infer" and not is_flat:
+        if options.unexpected_field_behavior == "infer" and not _is_flat(data):
             continue  # Arrow would crash at deeply nested values
         try:
             table = pj.read_json(

@@ -15,7 +15,7 @@ from mailpartner_provider.exact_json import parse_json, to_json
 _ESCAPED_IN_ASCII = "[^ -~]"
 
 
-def unknown_fields(data: bytes, columns: Columns) -> pa.Array | None:
+def extra_fields_of_block(data: bytes, columns: Columns) -> pa.Array | None:
     """Return the unknown fields of each record, as ``extra_fields_of`` writes them.
 
     Return None if the records have to be parsed: they do not have the same fields, or have values

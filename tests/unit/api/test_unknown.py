@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailpartner_provider.api.columns import read_columns
-from mailpartner_provider.api.unknown import unknown_fields
+from mailpartner_provider.api.unknown import extra_fields_of_block
 from tests.support.blocks import both
 
 _TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='\\"[{}'))
@@ -25,7 +25,7 @@ _VALUES = {
 def extra_fields(block: bytes) -> list[str] | None:
     """Write the unknown fields of a block from its columns."""
     columns = read_columns(block)
-    texts = columns and unknown_fields(block, columns)
+    texts = columns and extra_fields_of_block(block, columns)
     return texts and texts.to_pylist()
 
 
