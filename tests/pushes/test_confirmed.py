@@ -8,6 +8,8 @@ import pytest
 
 from mailpartner_provider.errors import BadData
 from tests.support.api import connect
+from tests.support.days import days_ago, today
+from tests.support.lake import partition_name, receipt_name
 from tests.support.landing import land
 from tests.support.pushing import confirm, opt_outs, push
 
@@ -41,6 +43,24 @@ def test_confirmed(pushed):
     land(pushed)
 
     assert (1, 0, 2, 2, 0) == counts(confirm(pushed))
+
+
+def test_list_of_the_future(pushed, api):
+    """A list that a wrong clock dated a year ahead confirms nothing, and everybody is pushed."""
+    store, future = pushed, days_ago(-365)
+    content = store.files()
+    for name_of in (partition_name, receipt_name):
+        dated = content[name_of()].replace(
+            b'"%s"' % str(today()).encode(), b'"%s"' % str(future).encode()
+        )
+        content[name_of(future)] = dated
+    store.restore(content)
+    land(store)
+
+    receipt = confirm(store)
+
+    assert (1, 0, 2, 2, 0) == counts(receipt)
+    assert str(today()) == receipt["snapshot_date"]
 
 
 def test_once(pushed, api):
