@@ -89,7 +89,8 @@ def remove_old_pushes(destination: Destination, newest: date, keep_days: int) ->
         names = filter(is_push_file, commit.list_files(PUSHES))
         days = {name: day_in_name(name) or newest for name in names}
         old = [name for name, day in days.items() if newest - day >= timedelta(days=keep_days)]
-        commit.remove(sorted(old))
+        # The receipts first, whose names are the shortest, so that none declares a missing journal.
+        commit.remove(sorted(old, key=len))
         commit.publish(lambda: None)
     if old:
         log.info("Removed %d files of pushes (keep_days=%d)", len(old), keep_days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -156,3 +157,31 @@ def test_damaged_journal(pushed):
 
     assert "anne" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_lost_journal(pushed):
+    """A batch whose journal has lost people is not confirmed: the error names its receipt."""
+    land(pushed)
+    left = {name: each for name, each in pushed.files().items() if "00001.jsonl" not in name}
+    pushed.restore(left)
+
+    with pytest.raises(BadData, match=r"[0-9a-f]\.json declares 2 people, and its journal has 0"):
+        confirm(pushed)
+
+    assert left == pushed.files()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"outcome": "x"}, {"outcome": ["added"]}, {"at": 5}, {"at": None}, {"at": "soon"}]
+)
+def test_odd_outcome(pushed, source, odd):
+    """A journal with an outcome that there is not is an error, for the next push, too."""
+    (name,) = (each for each in pushed.files() if each.endswith("00001.jsonl"))
+    first, *others = pushed.files()[name].splitlines()
+    lines = [json.dumps(json.loads(first) | odd).encode(), *others]
+    land(pushed)
+    pushed.restore({**pushed.files(), name: b"\n".join(lines)})
+
+    for work in (confirm, partial(push, source=source)):
+        with pytest.raises(BadData, match="is no journal of email_sha256"):
+            work(pushed)
