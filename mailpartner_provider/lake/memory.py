@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pyarrow as pa
+
+_lock = threading.Lock()
+_usual: list[pa.MemoryPool] = []  # the user's pool, once for each landing that is under way
 
 
 @contextmanager
@@ -13,13 +17,17 @@ def least_memory() -> Iterator[None]:
     """Allocate Arrow's memory with jemalloc, where it has it, instead of mimalloc, its default.
 
     mimalloc keeps more of what was freed: with it, the peak of a landing is a third higher, and
-    grows with the list.
+    grows with the list. The last of several landings in a process restores the user's pool.
     """
-    usual = pa.default_memory_pool()
-    if usual.backend_name == "mimalloc":
-        with suppress(NotImplementedError):
-            pa.set_memory_pool(pa.jemalloc_memory_pool())
+    with _lock:
+        _usual.append(_usual[0] if _usual else pa.default_memory_pool())
+        if _usual[0].backend_name == "mimalloc":
+            with suppress(NotImplementedError):
+                pa.set_memory_pool(pa.jemalloc_memory_pool())
     try:
         yield
     finally:
-        pa.set_memory_pool(usual)
+        with _lock:
+            pool = _usual.pop()
+            if not _usual:
+                pa.set_memory_pool(pool)

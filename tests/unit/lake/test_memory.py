@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pyarrow as pa
 import pytest
 
@@ -19,4 +21,19 @@ def test_pool():
     with pytest.raises(OSError, match="disk"), least_memory():
         assert usual != "mimalloc" or jemalloc.backend_name == pa.default_memory_pool().backend_name
         raise OSError("disk")
+    assert usual == pa.default_memory_pool().backend_name
+
+
+def test_several():
+    """Of several landings in a process, which end in any order, the last one restores it."""
+    usual = pa.default_memory_pool().backend_name
+    first, second = ExitStack(), ExitStack()
+
+    first.enter_context(least_memory())
+    second.enter_context(least_memory())
+    taken = pa.default_memory_pool().backend_name
+    first.close()
+    assert taken == pa.default_memory_pool().backend_name
+    second.close()
+
     assert usual == pa.default_memory_pool().backend_name
