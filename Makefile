@@ -165,6 +165,7 @@ bench: $(VENV)/ready  ## compare landings, and measure loads, changes and erasur
 	$(RUN) -m benchmarks.loading > benchmarks/loading.jsonl
 	$(RUN) -m benchmarks.changes > benchmarks/changes.json
 	$(RUN) -m benchmarks.erased > benchmarks/erased.json
+	$(RUN) -m benchmarks.erasing > benchmarks/erasing.jsonl
 
 docs: $(VENV)/ready  ## build the documentation into .docs; a warning is an error
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint $(CONSTRAINTS) --group docs

@@ -26,7 +26,7 @@ def main(records: int) -> None:
     """Write the snapshots in this process, compare them in a new one."""
     with tempfile.TemporaryDirectory(prefix="mailpartner-bench-") as folder:
         source = Path(folder) / "unsubscribes"
-        make_snapshot(source, DAY_BEFORE, range(records), lambda key: "")
+        make_snapshot(source, DAY_BEFORE, range(records))
         kept = [key for key in range(records) if key % 100 != 50]
         current = [*kept, *range(records, records + records // 100)]
         make_snapshot(source, DAY, current, lambda key: "new." if key % 10_000 == 3 else "")
@@ -35,8 +35,13 @@ def main(records: int) -> None:
         subprocess.run([*command, str(DAY)], check=True)
 
 
+def address(key: int, prefix: str = "") -> str:
+    """Return the address of a made-up person."""
+    return f"person.{key * 7919 % 100_000_007}@{prefix}example{key % 97}.com"
+
+
 def make_snapshot(
-    source: Path, day: date, ids: Sequence[int], prefix: Callable[[int], str]
+    source: Path, day: date, ids: Sequence[int], prefix: Callable[[int], str] = lambda key: ""
 ) -> None:
     """Write a snapshot as a landing does, and its receipt."""
     import pyarrow as pa
@@ -50,10 +55,7 @@ def make_snapshot(
     def batches():
         for start in range(0, len(ids), 100_000):
             part = ids[start : start + 100_000]
-            emails = [
-                f"person.{key * 7919 % 100_000_007}@{prefix(key)}example{key % 97}.com"
-                for key in part
-            ]
+            emails = [address(key, prefix(key)) for key in part]
             created = [1_437_380_385_000_000 + key * 31_000_000 for key in part]
             columns = [part, emails, created, [day] * len(part), [None] * len(part)]
             arrays = [

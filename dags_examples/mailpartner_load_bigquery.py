@@ -31,7 +31,7 @@ with DAG(
 
     @task
     def load(source: str, dataset: str, table: str) -> None:
-        """Replace the table by the newest live list, as a whole, by one load job."""
+        """Replace the table by the newest live list, as a whole, once its rows are counted."""
         from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
 
         lake = ObjectStoragePath(source)
@@ -42,16 +42,23 @@ with DAG(
             raise ValueError(f"{source} has no live snapshot: land one")
         file = lake / f"dt={newest['snapshot_date']}" / "part-00000.parquet"
         hook = BigQueryHook(gcp_conn_id="google_cloud_bigquery_default", location="EU")
-        place = {"projectId": hook.project_id, "datasetId": dataset, "tableId": table}
-        replacement = {
+        current = {"projectId": hook.project_id, "datasetId": dataset, "tableId": table}
+        landed = {**current, "tableId": f"{table}_landed"}
+        job = {
             "sourceUris": [f"gs://{file.bucket}/{file.key}"],
             "sourceFormat": "PARQUET",
-            "destinationTable": place,
+            "destinationTable": landed,
             "writeDisposition": "WRITE_TRUNCATE",
         }
-        job = hook.insert_job(configuration={"load": replacement})
-        if (job.output_rows or 0) != newest["rows"]:
-            raise ValueError(f"{job.output_rows} rows were loaded, not {newest['rows']}: run again")
+        rows = hook.insert_job(configuration={"load": job}).output_rows or 0
+        if rows != newest["rows"]:
+            raise ValueError(f"{rows} rows were loaded, not {newest['rows']}: run again")
+        job = {
+            "sourceTable": landed,
+            "destinationTable": current,
+            "writeDisposition": "WRITE_TRUNCATE",
+        }
+        hook.insert_job(configuration={"copy": job})
 
     load(
         "gs://google_cloud_default@{{ var.value.mailpartner_bucket }}/mailpartner/unsubscribes",

@@ -42,12 +42,13 @@ with DAG(
 
         lake, store = ObjectStoragePath(source), ObjectStoragePath(table)
         delta = DeltaTable(table) if DeltaTable.is_deltatable(table) else None
+        loaded = set(pa.table(delta.get_add_actions())["path"].to_pylist()) if delta else set()
         for path in sorted(lake.glob("_receipts/dt=*.json"), reverse=True):
             receipt = json.loads(path.read_text())
             day = {"account": receipt["conn_id"], "snapshot_date": receipt["snapshot_date"]}
             folder = "/".join(f"{column}={value}" for column, value in day.items())
             name = f"{folder}/{receipt['sha256']}.parquet"
-            if delta and name in pa.table(delta.get_add_actions())["path"].to_pylist():
+            if name in loaded:
                 continue
 
             # A landed file is replaced when its day is landed again; a table needs one that is not.

@@ -133,12 +133,12 @@ class UnsubscribeChangesOperator(MailPartnerOperator):
     def _report(self, receipt: ChangesReceipt) -> None:
         since = receipt.previous_snapshot_date
         self.log.info(
-            "%s the changes of %s %s in %s: %s added, %d removed, %d changed",
+            "%s the changes of %s %s in %s: %s added, %s removed, %s changed",
             "Landed" if receipt.changed else "Unchanged since the last landing:",
             receipt.snapshot_date,
             f"since {since}" if since else "(the first snapshot)",
             receipt.uri,
             counted(receipt.added, "record"),
-            receipt.removed,
-            receipt.changed_records,
+            f"{receipt.removed:,}",
+            f"{receipt.changed_records:,}",
         )

@@ -1,4 +1,4 @@
-"""The example that loads BigQuery: which load job it asks for, of a server that reads the file."""
+"""The example that loads BigQuery: the jobs it asks for, of a server that does them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLE = EXAMPLES / "mailpartner_load_bigquery.py"
 
 
 class BigQuery(Front):
-    """A server that answers load jobs as BigQuery's API documents them: each is done at once.
+    """A server that does load and copy jobs as BigQuery's API documents them, each at once.
 
     A bucket without a name is the file system.
     """
@@ -30,16 +30,26 @@ class BigQuery(Front):
     def __init__(self) -> None:
         super().__init__(Request.application(self.answer))
         self.jobs: list[dict[str, Any]] = []
-        self.rows: list[dict[str, Any]] = []
+        self.tables: dict[str, list[dict[str, Any]]] = {}
 
     def answer(self, request: Request) -> Response:
         job = json.loads(request.get_data())
-        (uri,) = job["configuration"]["load"]["sourceUris"]
-        self.jobs.append(job["configuration"]["load"])
-        self.rows = pq.read_table(uri.removeprefix("gs://"), partitioning=None).to_pylist()
-        statistics = {"load": {"outputRows": str(len(self.rows))}}
+        kind = "load" if "load" in job["configuration"] else "copy"
+        configuration = job["configuration"][kind]
+        self.jobs.append({kind: configuration})
+        rows = self.landed(configuration) if kind == "load" else self.copied(configuration)
+        self.tables[configuration["destinationTable"]["tableId"]] = rows
+        statistics = {"load": {"outputRows": str(len(rows))}} if kind == "load" else {}
         done = {**job, "status": {"state": "DONE"}, "statistics": statistics}
         return Response(json.dumps(done), content_type="application/json")
+
+    @staticmethod
+    def landed(configuration: dict[str, Any]) -> list[dict[str, Any]]:
+        (uri,) = configuration["sourceUris"]
+        return pq.read_table(uri.removeprefix("gs://"), partitioning=None).to_pylist()
+
+    def copied(self, configuration: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.tables[configuration["sourceTable"]["tableId"]]
 
 
 @pytest.fixture
@@ -58,27 +68,31 @@ def load(lake: Any) -> None:
     runpy.run_path(str(EXAMPLE))["load"].function(f"file://{lake}", "mailpartner", "unsubscribes")
 
 
-def test_job(lake, bigquery):
-    """The table is replaced by the newest list that was observed on its own day, by one job."""
+def table(name: str) -> dict[str, str]:
+    return {"projectId": "made-up", "datasetId": "mailpartner", "tableId": name}
+
+
+def test_jobs(lake, bigquery):
+    """The newest list that was observed on its own day is loaded, then replaces the table."""
     put_snapshot(lake.folder, days_ago(2), [ANNE])
     put_snapshot(lake.folder, yesterday(), [BJORN, CARLA])
     put_snapshot(lake.folder, today(), [ANNE], status="backdated")
 
     load(lake)
 
-    assert lake.table(yesterday()).to_pylist() == bigquery.rows
-    assert [
-        {
-            "sourceUris": [f"gs://{lake.partition(yesterday())}"],
-            "sourceFormat": "PARQUET",
-            "destinationTable": {
-                "projectId": "made-up",
-                "datasetId": "mailpartner",
-                "tableId": "unsubscribes",
-            },
-            "writeDisposition": "WRITE_TRUNCATE",
-        }
-    ] == bigquery.jobs
+    assert lake.table(yesterday()).to_pylist() == bigquery.tables["unsubscribes"]
+    loading = {
+        "sourceUris": [f"gs://{lake.partition(yesterday())}"],
+        "sourceFormat": "PARQUET",
+        "destinationTable": table("unsubscribes_landed"),
+        "writeDisposition": "WRITE_TRUNCATE",
+    }
+    copying = {
+        "sourceTable": table("unsubscribes_landed"),
+        "destinationTable": table("unsubscribes"),
+        "writeDisposition": "WRITE_TRUNCATE",
+    }
+    assert [{"load": loading}, {"copy": copying}] == bigquery.jobs
 
 
 def test_empty(lake, bigquery):
@@ -89,13 +103,17 @@ def test_empty(lake, bigquery):
 
     load(lake)
 
-    assert [] == bigquery.rows
-    assert 2 == len(bigquery.jobs)
+    assert [] == bigquery.tables["unsubscribes"]
 
 
 def test_wrong_count(lake, bigquery):
-    """A file with more or fewer rows than its receipt declares fails the task."""
-    put_snapshot(lake.folder, today(), [ANNE], rows=2)
+    """A file with more or fewer rows than its receipt declares leaves the table as it was."""
+    put_snapshot(lake.folder, yesterday(), [ANNE])
+    load(lake)
+    before = bigquery.tables["unsubscribes"]
+    put_snapshot(lake.folder, today(), [BJORN], rows=2)
 
     with pytest.raises(ValueError, match="1 rows were loaded, not 2: run again"):
         load(lake)
+
+    assert before == bigquery.tables["unsubscribes"]
