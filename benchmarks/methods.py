@@ -6,8 +6,10 @@ prints its time, memory and file size as JSON. Imports are not timed.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -25,8 +27,7 @@ Method = Callable[[str, Path], object]
 
 def mailpartner_provider(bucket: str = "") -> Method:
     """The operator's ``execute``, with all its checks, into a folder or a folder of a bucket."""
-    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
-    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    make_airflow_home()
     import mailpartner_provider.hooks.mailpartner
     import mailpartner_provider.operators.arguments
     from mailpartner_provider.operators.unsubscribe_to_parquet import UnsubscribeToParquetOperator
@@ -225,6 +226,13 @@ def main(name: str, base_url: str, folder: Path) -> None:
         "file_bytes": sum(path.stat().st_size for path in files),
     }
     print(json.dumps(cost), file=sys.__stdout__)
+
+
+def make_airflow_home() -> None:
+    """Make an Airflow home for this process, which is removed when it exits."""
+    home = tempfile.mkdtemp(prefix="mailpartner-bench-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ.update(AIRFLOW_HOME=home, AIRFLOW__CORE__LOAD_EXAMPLES="False")
 
 
 def memory(field: str) -> int:

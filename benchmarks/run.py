@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -86,7 +87,8 @@ def main() -> None:
 def measure(jobs: list[Job], rounds: int, folder: Path = CACHE) -> Costs:
     """Run every job once per round; return the median of each figure."""
     figures: dict[Job, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    with serving(folder) as address, serving_s3() as environment:
+    in_s3 = any(job.method == OURS_S3 for job in jobs)
+    with serving(folder) as address, serving_s3() if in_s3 else nullcontext({}) as environment:
         for turn in range(rounds):
             for job in jobs:
                 print(f"round {turn + 1} of {rounds}: {job.method}, {job.file}", file=sys.stderr)

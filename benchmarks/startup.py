@@ -7,18 +7,18 @@ the milliseconds to land a thousand records in a process that has landed before.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.methods import KEY, mailpartner_provider, make_airflow_home
+
 SHORT = 1000
 HEAVY = {"numpy", "pandas", "pyarrow", "requests"}
 
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="mailpartner-bench-")
-os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+make_airflow_home()
 
 
 def main() -> None:
@@ -42,7 +42,6 @@ def main() -> None:
 
 def land_short() -> float:
     """Land a short list several times; return the median in milliseconds."""
-    from benchmarks.methods import KEY, mailpartner_provider
     from benchmarks.server import FIRST, LAST
     from mailpartner_provider.testing.lists import make_unsubscribes
     from mailpartner_provider.testing.server import StandIn

@@ -224,6 +224,15 @@ def database():
         initdb()
 
 
+@pytest.fixture(scope="session")
+def webserver(database):
+    """Airflow's own web server, in this process."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    return TestClient(create_app(apps="core"))
+
+
 @pytest.fixture
 def log(caplog, capfd):
     """Everything that was logged so far, at every level, wherever this Airflow sends it."""

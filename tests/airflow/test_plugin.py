@@ -31,17 +31,8 @@ pytestmark = [
 PAGE = "/mailpartner/"
 
 
-@pytest.fixture(scope="module")
-def server(database):
-    """Airflow's own web server, in this process."""
-    from airflow.api_fastapi.app import create_app
-    from fastapi.testclient import TestClient
-
-    return TestClient(create_app(apps="core"))
-
-
 @pytest.fixture
-def token(server):
+def token(webserver):
     """A function that returns a token for a user of a role."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
@@ -53,14 +44,14 @@ def token(server):
 
 
 @pytest.fixture
-def see_html(server, token, monkeypatch):
+def see_html(webserver, token, monkeypatch):
     """A function that opens the page with these destinations, and returns it."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as Airflow's own server sets
 
     def see_html(*destinations, **asked):
         variable = json.dumps(list(map(str, destinations)))
         monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DESTINATIONS", variable)
-        answer = server.get(PAGE, params=asked, headers=bearing(token("VIEWER")))
+        answer = webserver.get(PAGE, params=asked, headers=bearing(token("VIEWER")))
         assert 200 == answer.status_code
         return answer.text
 
@@ -99,22 +90,22 @@ def bearing(token):
 
 class TestAccess:
     @pytest.mark.parametrize("path", [PAGE, f"{PAGE}?uri=file:///lake", f"{PAGE}?day=never"])
-    def test_nobody(self, server, path):
+    def test_nobody(self, webserver, path):
         """A user who is not logged in sees nothing."""
-        assert 401 == server.get(path).status_code
+        assert 401 == webserver.get(path).status_code
 
-    def test_forged(self, server):
+    def test_forged(self, webserver):
         """A token that Airflow did not give is refused."""
-        assert 403 == server.get(PAGE, headers=bearing("e30.e30.e30")).status_code
+        assert 403 == webserver.get(PAGE, headers=bearing("e30.e30.e30")).status_code
 
-    def test_without_role(self, server, token):
+    def test_without_role(self, webserver, token):
         """Somebody who may not see assets may not see landings."""
-        assert 403 == server.get(PAGE, headers=bearing(token(None))).status_code
+        assert 403 == webserver.get(PAGE, headers=bearing(token(None))).status_code
 
-    def test_session(self, server, token):
+    def test_session(self, webserver, token):
         """The cookie of Airflow's pages opens the page, which no cache keeps, and which loads and
         runs nothing."""
-        answer = server.get(PAGE, headers={"Cookie": f"_token={token('VIEWER')}"})
+        answer = webserver.get(PAGE, headers={"Cookie": f"_token={token('VIEWER')}"})
 
         assert 200 == answer.status_code
         assert "no-store" == answer.headers["Cache-Control"]
@@ -122,13 +113,13 @@ class TestAccess:
         assert "default-src 'none'; style-src 'unsafe-inline'" == policy
 
     @pytest.mark.parametrize("path", ["docs", "redoc", "openapi.json"])
-    def test_only_one_page(self, server, path):
+    def test_only_one_page(self, webserver, path):
         """There is nothing else than the page."""
-        assert 404 == server.get(f"{PAGE}{path}").status_code
+        assert 404 == webserver.get(f"{PAGE}{path}").status_code
 
-    def test_in_the_menu(self, server, token):
+    def test_in_the_menu(self, webserver, token):
         """Airflow's own menu has it."""
-        answer = server.get("/api/v2/plugins", headers=bearing(token("ADMIN"))).json()
+        answer = webserver.get("/api/v2/plugins", headers=bearing(token("ADMIN"))).json()
 
         (plugin,) = (each for each in answer["plugins"] if each["name"] == "mailpartner")
         (view,) = plugin["external_views"]
@@ -393,11 +384,11 @@ class TestPage:
         )
 
     @pytest.mark.parametrize("variable", ["{", '"/lake"', "{}", "[1]", "[null]"])
-    def test_wrong_variable(self, see, monkeypatch, server, token, variable):
+    def test_wrong_variable(self, see, monkeypatch, webserver, token, variable):
         """A variable that lists no destinations is reported."""
         monkeypatch.setenv("AIRFLOW_VAR_MAILPARTNER_DESTINATIONS", variable)
 
-        answer = server.get(PAGE, headers=bearing(token("VIEWER")))
+        answer = webserver.get(PAGE, headers=bearing(token("VIEWER")))
 
         assert "It is not a JSON list of destinations" in answer.text
 
@@ -407,7 +398,7 @@ class TestPage:
 
 
 class TestSilentStore:
-    def test_many_viewers(self, api, lake, server, token, bucket, held_up, monkeypatch):
+    def test_many_viewers(self, api, lake, webserver, token, bucket, held_up, monkeypatch):
         """A store that does not answer is one line, and others are shown; many people who wait for
         it together take one thread, and none of Airflow's."""
         from anyio.to_thread import current_default_thread_limiter
@@ -419,7 +410,7 @@ class TestSilentStore:
         land(lake)
 
         async def look():
-            transport = ASGITransport(server.app)
+            transport = ASGITransport(webserver.app)
             async with AsyncClient(transport=transport, base_url="http://airflow") as browser:
                 pages = [
                     asyncio.create_task(browser.get(PAGE, headers=headers, timeout=None))

@@ -66,15 +66,6 @@ def clock():
         yield
 
 
-@pytest.fixture(scope="module")
-def server(database):
-    """Airflow's own web server, in this process."""
-    from airflow.api_fastapi.app import create_app
-    from fastapi.testclient import TestClient
-
-    return TestClient(create_app(apps="core"))
-
-
 @pytest.fixture
 def root(version, tmp_path):
     """All destinations of a version."""
@@ -392,9 +383,9 @@ class TestErase:
 @pytest.mark.skipif(AIRFLOW < (3, 1), reason="Airflow before 3.1 has no place for pages")
 class TestPage:
     @having(*LANDED)
-    def test_shown(self, server, version, folder, place):
+    def test_shown(self, webserver, version, folder, place):
         """The page lists every landing, the newest first."""
-        texts = page_texts(server, place)
+        texts = page_texts(webserver, place)
 
         days = [text for text in texts[texts.index("Rejected") :] if text in receipts(place)]
         assert sorted(receipts(place), reverse=True) == days
@@ -404,9 +395,9 @@ class TestPage:
             assert str(stored["rejected"]) == texts[row + 7]
 
     @with_folder("changes")
-    def test_changes(self, server, version, root):
+    def test_changes(self, webserver, version, root):
         """Beside its snapshots, a feed shows how many were added and removed."""
-        texts = page_texts(server, root / "snapshots", root / "changes")
+        texts = page_texts(webserver, root / "snapshots", root / "changes")
 
         row = texts.index(str(LAST), texts.index("Rejected"))
         assert ["100", "+4", "−1", "+3"] == texts[row + 3 : row + 7]

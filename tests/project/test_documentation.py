@@ -137,6 +137,7 @@ def test_own_dags(tmp_path):
     (tmp_path / "test_opt_outs.py").write_text(block(TESTING, "python", "mailpartner_api"))
 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--basetemp", str(tmp_path / "temporary")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     assert "1 passed" in done.stdout, done.stdout

@@ -12,12 +12,12 @@ SMALL, MIDDLE, LARGE = 10_000, 200_000, 800_000
 
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory):
-    """What landings cost, and what pandas costs, in turns."""
+    """What landings cost, and what pandas costs."""
     folder = tmp_path_factory.mktemp("lists")
     lists = {size: list_file(folder, size).name for size in (SMALL, MIDDLE, LARGE)}
     jobs = {(OURS, size): Job(OURS, name) for size, name in lists.items()}
     jobs[("pandas", LARGE)] = Job("pandas", lists[LARGE])
-    measured = measure(list(jobs.values()), rounds=2, folder=folder)
+    measured = measure(list(jobs.values()), rounds=1, folder=folder)
     return {key: measured[job] for key, job in jobs.items()}
 
 

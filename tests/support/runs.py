@@ -57,7 +57,7 @@ def run_by_hand(dag: DAG, logical_date: datetime | None, **more: Any) -> Run:
         more["execution_date"] = logical_date
     else:
         more["logical_date"] = logical_date
-    with _signal_handlers_kept():
+    with _process_kept():
         run_id = dag.test(**more).run_id
     (run,) = (run for run in runs_of(dag) if run.dag_run.run_id == run_id)
     return run
@@ -72,7 +72,7 @@ def run_by_scheduler(*dags: DAG, count: int | None = None) -> list[Run]:
         _save(dag)
     _pause_all_but(dags)
     began = time.monotonic()
-    with _settings_of_a_scheduler(), _signal_handlers_kept():
+    with _settings_of_a_scheduler(), _process_kept():
         while time.monotonic() < began + PATIENCE_SECONDS:
             scheduler = SchedulerJobRunner(Job(), num_runs=3, scheduler_idle_sleep_time=0)
             run_job(scheduler.job, scheduler._execute)
@@ -255,12 +255,16 @@ def _settings_of_a_scheduler() -> Iterator[None]:
 
 
 @contextmanager
-def _signal_handlers_kept() -> Iterator[None]:
-    """Restore the signal handlers that Airflow replaces."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-    kept = {each: signal.getsignal(each) for each in signals}
+def _process_kept() -> Iterator[None]:
+    """Restore the signal handlers and the environment variables that Airflow replaces."""
+    signals = (signal.SIGALRM, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    handlers = {each: signal.getsignal(each) for each in signals}
+    variables = dict(os.environ)
     try:
         yield
     finally:
-        for each, handler in kept.items():
+        for each, handler in handlers.items():
             signal.signal(each, handler)
+        for name in os.environ.keys() - variables.keys():
+            del os.environ[name]
+        os.environ.update(variables)
