@@ -55,7 +55,8 @@ class Loader(ABC):
         held = self.prepare()
         problems: list[BadData] = []
         days = set()
-        for part in parts.find_parts(request.source, request.dataset):
+        stop = self.stop.raise_if_stopped
+        for part in parts.find_parts(request.source, request.dataset, stop):
             days.add(part.day)
             if isinstance(part, BadData):
                 problems.append(part)

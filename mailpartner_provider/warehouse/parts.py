@@ -14,7 +14,12 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData, NothingToLand, UnknownPartition, WrongArgument
-from mailpartner_provider.lake.history import days_with_receipts, receipt_of, receipts
+from mailpartner_provider.lake.history import (
+    days_with_receipts,
+    read_receipts,
+    receipt_of,
+    receipts,
+)
 from mailpartner_provider.lake.layouts import CREATED, digest_of_all, read_index
 from mailpartner_provider.lake.names import partition_file
 from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, Receipt, SnapshotReceipt
@@ -89,17 +94,19 @@ def columns_of(dataset: str, receipt: Receipt) -> pa.Schema:
     return created_schema(email) if is_created else snapshot_schema(email)
 
 
-def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
+def find_parts(
+    source: Destination, dataset: str, raise_if_stopped: Callable[[], None]
+) -> Iterator[Part | BadData]:
     """Yield the days to load, the oldest first; for an unreadable day, an error.
 
+    :param raise_if_stopped: called before each day, and while waiting for its receipt; may raise
     :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
     """
     days = days_with_receipts(source)
     if dataset == CURRENT:
         yield from _find_current(source, days)
         return
-    for day in reversed(days):
-        receipt = receipt_of(source, day)
+    for day, receipt in read_receipts(source, reversed(days), raise_if_stopped):
         yield _part(dataset, receipt) if receipt else _unreadable(source, day)
 
 
