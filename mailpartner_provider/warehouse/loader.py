@@ -127,6 +127,7 @@ class Loader(ABC):
             self.report.unchanged_days += 1
             return
         rows = self._load_day(part)
+        self.report.sources.append(parts.uri_of(self.request.source, self.request.dataset, part))
         self.report.days += 1
         self.report.rows += rows
 

@@ -21,7 +21,7 @@ from mailpartner_provider.lake.history import (
     receipts,
 )
 from mailpartner_provider.lake.layouts import CREATED, digest_of_all, read_index
-from mailpartner_provider.lake.names import partition_file
+from mailpartner_provider.lake.names import partition_file, receipt_file
 from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, Receipt, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
 from mailpartner_provider.lake.storage import Destination
@@ -114,6 +114,14 @@ def find_part(source: Destination, dataset: str, day: date) -> Part | None:
     """Return a day to load, as it is in the lake now; None if it has no readable receipt."""
     receipt = receipt_of(source, day)
     return _part(dataset, receipt) if receipt else None
+
+
+def uri_of(source: Destination, dataset: str, part: Part) -> str:
+    """Return the URI of what a day is loaded from: its file, its receipt, or all of ``created``."""
+    if dataset == RECEIPTS:
+        return source.uri(receipt_file(part.day))
+    is_created = getattr(part.receipt, "partition_by", None) == CREATED
+    return source.uri("").rstrip("/") if is_created else source.uri(partition_file(part.day))
 
 
 def values_of(part: Part) -> list[Any]:
