@@ -22,7 +22,7 @@ from mailpartner_provider.warehouse.request import LoadReport
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-#: The number of partitions that an event names; events of more would be too large for many servers.
+#: The most partitions that an event names, so that its size is bounded.
 _MOST_INPUTS = 100
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -11,13 +12,12 @@ from mailpartner_provider.errors import LandingStopped
 from mailpartner_provider.hooks.storage import open_destination
 from mailpartner_provider.lake.history import read_receipts
 from mailpartner_provider.warehouse.session import Stop
-from tests.support.days import days_ago
 from tests.support.front import refusing
 from tests.support.lake import receipt_name
 from tests.support.receipts import RECEIPT
 from tests.support.waiting import PATIENCE_SECONDS
 
-DAYS = [days_ago(number) for number in range(30, 0, -1)]
+DAYS = [date(2026, 10, day) for day in range(1, 31)]
 AT_ONCE = 8
 
 
