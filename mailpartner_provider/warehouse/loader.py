@@ -121,16 +121,16 @@ class Loader(ABC):
         return landed
 
     def _load_unless_held(self, part: Part) -> None:
-        self.report.newest_day = str(part.day)
         if self.holds(part):
             self.report.unchanged_days += 1
-            return
-        rows = self._load_day(part)
-        self.report.days += 1
-        self.report.rows += rows
+        else:
+            part = self._load_day(part)
+            self.report.days += 1
+            self.report.rows += part.rows
+        self.report.newest_day = str(part.day)
 
-    def _load_day(self, part: Part) -> int:
-        """Load a day, again if it is landed again before the commit; return the number of rows."""
+    def _load_day(self, part: Part) -> Part:
+        """Load a day, again if it is landed again before the commit; return what was loaded."""
         for _ in range(_TRIES):
             try:
                 with temporary_folder() as scratch:
@@ -142,7 +142,7 @@ class Loader(ABC):
             if landed.sha256 == part.sha256:
                 rows = counted(part.rows, "row")
                 log.info("Loaded %s of %s into %s", rows, part.day, self.request.table)
-                return part.rows
+                return part
             part = landed
         raise UnknownPartition(
             f"{part.day} in {self.report.destination} is landed again and again: load it later",

@@ -96,7 +96,12 @@ def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
     """
     days = days_with_receipts(source)
     if dataset == CURRENT:
-        yield from _find_current(source, days)
+        found = list(_find_current(source, days))
+        if not found:
+            raise NothingToLand(
+                f"{source.uri('')} has no live snapshot yet, which is the current list"
+            )
+        yield from found
         return
     for day in reversed(days):
         receipt = receipt_of(source, day)
@@ -104,7 +109,13 @@ def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
 
 
 def find_part(source: Destination, dataset: str, day: date) -> Part | None:
-    """Return a day to load, as it is in the lake now; None if it has no readable receipt."""
+    """Return a day to load, as it is in the lake now; None if it has no readable receipt.
+
+    For ``current``, return the newest live list, which may be of a later day by now.
+    """
+    if dataset == CURRENT:
+        found = _find_current(source, days_with_receipts(source))
+        return next((part for part in found if isinstance(part, Part)), None)
     receipt = receipt_of(source, day)
     return _part(dataset, receipt) if receipt else None
 
@@ -157,7 +168,6 @@ def _find_current(source: Destination, days: list[date]) -> Iterator[Part | BadD
         elif receipt.status == LIVE or getattr(receipt, "partition_by", None) == CREATED:
             yield _part(CURRENT, receipt)
             return
-    raise NothingToLand(f"{source.uri('')} has no live snapshot yet, which is the current list")
 
 
 def _part(dataset: str, receipt: Receipt) -> Part:

@@ -242,6 +242,16 @@ def test_unreadable_receipt(lake, server):
     assert landed(lake, days_ago(2), today()) == held(server)
 
 
+def test_unreadable_receipt_alone(lake, server):
+    """When no other list is live, a damaged receipt is an error, and no reason to skip the task."""
+    put_snapshot(lake.folder, yesterday(), [ANNE], status="backdated")
+    put_snapshot(lake.folder, today(), [ANNE, BJORN])
+    lake.receipt_path().write_text("{")
+
+    with pytest.raises(BadData, match=f"the receipt of {today()} in .* cannot be read"):
+        load(lake, account="hats")
+
+
 def test_future_receipt(loaded, server):
     """A receipt of a later version fails the task, which says which version wrote it."""
     before = held(server)

@@ -86,6 +86,41 @@ def test_landed_while_loaded(lake, server, dataset):
     assert (1, 2) == (report.days, report.rows)
 
 
+def test_newer_list_while_loaded(lake, server):
+    """When the next day is landed while a list is loaded, the table gets the newer list."""
+    put_snapshot(lake.folder, yesterday(), [ANNE])
+    once = iter([[BJORN, CARLA]])
+
+    def before(what):
+        if what == "INSERT":
+            for people in once:
+                put_snapshot(lake.folder, today(), people)
+
+    report = load_stepwise(str(lake), "current", before)
+
+    assert landed(lake, today()) == held(server)
+    assert (1, 2, str(today())) == (report.days, report.rows, report.newest_day)
+
+
+@pytest.mark.engine
+def test_overtaken(lake, postgres):
+    """A load that another one overtakes with a newer list does not bring the older one back."""
+    put_snapshot(lake.folder, yesterday(), [ANNE])
+    load(lake, account="hats")
+    put_snapshot(lake.folder, yesterday(), [BJORN])
+    once = iter([[BJORN, CARLA]])
+
+    def before(what):
+        if what == "waiting for other loads":
+            for people in once:
+                put_snapshot(lake.folder, today(), people)
+                load(lake, account="hats")
+
+    load_stepwise(str(lake), "current", before)
+
+    assert landed(lake, today()) == held(postgres)
+
+
 def test_landed_between_receipt_and_file(lake, server):
     """A file that is newer than the receipt which was read is loaded with its own receipt."""
     put_snapshot(lake.folder, yesterday(), [ANNE])
