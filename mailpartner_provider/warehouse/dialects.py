@@ -15,9 +15,10 @@ _SPACES = "' ' || " + " || ".join(f"chr({code})" for code in (9, 10, 11, 12, 13,
 class Dialect:
     """The SQL of one warehouse.
 
-    In the templates, ``{table}`` is the table, ``{columns}`` the columns of the files, ``{file}`` a
-    local copy of a file, ``{uri}`` the file in the lake, ``{staged}`` a temporary table with the
-    column ``{definitions}``, and ``{stage}`` a temporary stage for files.
+    In the templates, ``{table}`` is the table, ``{name}`` the table without its schema,
+    ``{columns}`` the columns of the files, ``{file}`` a local copy of a file, ``{uri}`` the file in
+    the lake, ``{staged}`` a temporary table with the columns ``{definitions}``, and ``{stage}`` a
+    temporary stage for files.
 
     :param name: the name of the warehouse
     :param text: the type of texts
@@ -111,7 +112,9 @@ DIALECTS = {
         name="PostgreSQL",
         text="TEXT",
         instant="TIMESTAMPTZ",
-        lock="SELECT pg_advisory_xact_lock(hashtext('{table}'))",
+        # Otherwise a transaction might not see what was loaded while it waited for the lock.
+        begin="SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        lock="SELECT pg_advisory_xact_lock(hashtext('{name}'))",
         insert="COPY {table} (account, {columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')",
         insert_parameters=None,
         sha256="encode(sha256(convert_to({text}, 'UTF8')), 'hex')",

@@ -20,7 +20,7 @@ from mailpartner_provider.warehouse.parts import File, Part
 from mailpartner_provider.warehouse.request import CURRENT, RECEIPTS, LoadReport, LoadRequest
 from mailpartner_provider.warehouse.session import OutOfMemory, Session, Stop
 from mailpartner_provider.warehouse.statements import Statements
-from mailpartner_provider.warehouse.target import Held, create_table, read_held
+from mailpartner_provider.warehouse.target import Held, begin, create_table, read_held
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +69,7 @@ class _SqlLoader(Loader):
         where = [self.report.account, *([part.day] if statements.by_day else [])]
         try:
             self._stage(files)
-            session.begin()
-            if lock := statements.lock():
-                session.execute("waiting for other loads", lock)
+            begin(session, statements)
             session.execute("DELETE", statements.delete(), where)
             self._insert(part, files)
             ((rows,),) = session.fetch("SELECT", statements.count(), where)
@@ -92,7 +90,7 @@ class _SqlLoader(Loader):
 
     def remove(self, day: date) -> None:
         where = [self.report.account, day]
-        self.session.begin()
+        begin(self.session, self.statements)
         self.session.execute("DELETE", self.statements.delete(), where)
         self.session.execute("DELETE", self.statements.forget(), where)
         self.session.commit()

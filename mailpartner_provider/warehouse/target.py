@@ -45,12 +45,23 @@ def create_table(session: Session, statements: Statements) -> None:
     tables = {statements.table: statements.columns, statements.loaded: LOADED}
     found = {table: session.names(statements.names_of(table)) for table in tables}
     if None in found.values():
+        begin(session, statements)
         for statement in statements.create():
             session.define("creating the table", statement)
         session.commit()
     for table, names in found.items():
         if names is not None:
             check_columns(table, names, tables[table])
+
+
+def begin(session: Session, statements: Statements) -> None:
+    """Begin a transaction, and wait until other loads into the table have ended.
+
+    :raises OSError: the warehouse failed
+    """
+    session.begin()
+    if lock := statements.lock():
+        session.execute("waiting for other loads", lock)
 
 
 def read_held(

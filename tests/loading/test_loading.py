@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from tests.support.days import days_ago, today, yesterday
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.snapshots import many, put_snapshot, put_table
-from tests.support.warehouses import in_order, load, rows_of
+from tests.support.warehouses import CONN_ID, in_order, load, rows_of
 
 ACCOUNT = "mailpartner_default"
 
@@ -277,6 +278,19 @@ def test_email_modes(api, lake, warehouse, email_mode):
     load(lake)
 
     assert landed(lake) == held(warehouse)
+
+
+@pytest.mark.engine
+def test_rows_as_dicts(lake, postgres, monkeypatch):
+    """A connection whose extra asks for rows as dicts, for other tasks, is read as well."""
+    connection = json.dumps({**postgres.connection, "extra": {"cursor": "dictcursor"}})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", connection)
+    put_snapshot(lake.folder, today(), [ANNE, BJORN])
+
+    reports = [load(lake, "snapshots", account="hats") for _ in range(2)]
+
+    assert [1, 0] == [report["days"] for report in reports]
+    assert landed(lake, "hats") == held(postgres)
 
 
 @pytest.mark.engine
