@@ -67,6 +67,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
 
         arguments.read_removed_days(self.removed_days)
         arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.account, arguments.read_account)
         arguments.check_fixed(self.table, arguments.read_table_in_namespace)
 
     def _run(self, context: Context) -> LoadReport:
@@ -76,6 +77,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
 
         source = open_destination(self.source, "source")
         table = arguments.read_table_in_namespace(self.table)
+        account = arguments.read_account(self.account)
         removed_days = arguments.read_removed_days(self.removed_days)
         catalog = open_catalog(self.iceberg_conn_id)
 
@@ -83,5 +85,5 @@ class UnsubscribeToIcebergOperator(LoadOperator):
         from mailpartner_provider.warehouse.request import LoadRequest
 
         dataset = dataset_of(source)
-        request = LoadRequest(source, dataset, table, self.account, removed_days)
+        request = LoadRequest(source, dataset, table, account, removed_days)
         return load(request, catalog, self.iceberg_conn_id, self._stop)

@@ -80,6 +80,7 @@ class UnsubscribeToSqlOperator(LoadOperator):
         dataset = arguments.read_dataset(self.dataset)
         arguments.read_removed_days(self.removed_days)
         arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.account, arguments.read_account)
         arguments.check_fixed(self.table, arguments.read_table)
         arguments.check_fixed(self.history_view, arguments.read_history_view, dataset)
 
@@ -106,7 +107,7 @@ class UnsubscribeToSqlOperator(LoadOperator):
             source=open_destination(self.source, "source"),
             dataset=dataset,
             table=arguments.read_table(self.table),
-            account=self.account,
+            account=arguments.read_account(self.account),
             removed_days=arguments.read_removed_days(self.removed_days),
             history_view=arguments.read_history_view(self.history_view, dataset),
         )

@@ -56,6 +56,10 @@ def loaded(lake, server):
     [
         ({"dataset": "all"}, "dataset: expected 'current', 'changes', 'snapshots' or 'receipts'"),
         ({"table": "x; DROP TABLE unsubscribes"}, "table: expected a name such as 'unsubscribes'"),
+        ({"table": "x." + 57 * "y"}, "table: expected a name such as 'unsubscribes'"),
+        ({"table": "None"}, "table: expected a name such as 'unsubscribes'"),
+        ({"account": "None"}, "account: expected a name, or None without a template, got 'None'"),
+        ({"account": " "}, "account: expected a name, or None without a template, got ' '"),
         ({"removed_days": "drop"}, "removed_days: expected 'keep' or 'delete'"),
         ({"history_view": "history"}, "history_view: only applies to dataset='changes'"),
         ({"source": "lake"}, "source: expected an absolute local folder"),
@@ -319,6 +323,16 @@ def test_no_rights(lake, postgres, monkeypatch):
 
     with pytest.raises(OSError, match=r"creating the table failed: InvalidSchemaName: no schema"):
         load(lake, account="hats")
+
+
+@pytest.mark.parametrize("host", [":memory:", ":memory:lake", None])
+def test_database_in_memory(lake, monkeypatch, host):
+    """A database that is gone when the task ends is refused."""
+    put_snapshot(lake.folder, today(), [ANNE])
+    monkeypatch.setenv("AIRFLOW_CONN_GONE", json.dumps({"conn_type": "duckdb", "host": host}))
+
+    with pytest.raises(AirflowFailException, match="set the host of gone to the database file"):
+        load(lake, account="hats", conn_id="gone")
 
 
 def test_unreachable(lake, tmp_path, monkeypatch):

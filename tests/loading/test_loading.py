@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pyarrow as pa
 import pytest
@@ -278,6 +279,43 @@ def test_email_modes(api, lake, warehouse, email_mode):
     load(lake)
 
     assert landed(lake) == held(warehouse)
+
+
+@pytest.mark.parametrize("length", [1, 56])
+def test_length_of_names(lake, server, length):
+    """A table's name may be as long as its companions' names allow."""
+    put_snapshot(lake.folder, today(), [ANNE])
+    name = "t" * length
+
+    for _ in range(2):
+        load(lake, "snapshots", account="hats", table=name)
+
+    assert landed(lake, "hats") == held(server, table=name)
+    assert 1 == len(held(server, table=f"{name}_loaded"))
+
+
+@pytest.fixture
+def new_york(monkeypatch):
+    """A machine in New York."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("new_york")
+def test_instants_without_zone(lake, server):
+    """In a table made by hand, instants without a time zone are in UTC, wherever the task runs."""
+    server.query(
+        "CREATE TABLE unsubscribes (account VARCHAR, id BIGINT, email VARCHAR, created_at "
+        "TIMESTAMP, snapshot_date DATE, extra_fields VARCHAR)"
+    )
+    put_snapshot(lake.folder, today(), [ANNE])
+
+    load(lake, account="hats")
+
+    assert [(ANNE[2].replace(tzinfo=None),)] == held(server, "created_at")
 
 
 @pytest.mark.engine
