@@ -33,6 +33,7 @@ class Dialect:
     :param stage: the statement that copies one file there
     :param adds_account: whether staged files need the account as their first column
     :param trim: the expression for ``{text}`` without the characters ``{spaces}`` at both ends
+    :param view: the beginning of the statement that creates or replaces ``{view}``
     :param insert_parameters: the parameters of ``insert``: ``account``, ``files``, or both; None
         for PostgreSQL's COPY, which reads the rows as CSV
     :param sources: the beginning of the URIs that the warehouse can read; empty: any
@@ -54,6 +55,7 @@ class Dialect:
     stage: str | None = None
     adds_account: bool = False
     trim: str = "trim(BOTH {spaces} FROM {text})"
+    view: str = "CREATE OR REPLACE VIEW {view} AS"
     insert_parameters: tuple[str, ...] | None = ("account",)
     sources: str = ""
     has_indexes: bool = False
@@ -153,6 +155,7 @@ DIALECTS = {
         insert_parameters=(),
         sha256="sha2({text}, 256)",
         trim="trim({text}, {spaces})",
+        view="CREATE OR REPLACE VIEW {view} COPY GRANTS AS",  # otherwise nobody else may read it
     ),
 }
 
