@@ -121,8 +121,26 @@ def find_part(source: Destination, dataset: str, day: date) -> Part | None:
 
 
 def values_of(part: Part) -> list[Any]:
-    """Return a receipt as the values of a row, in the order of the columns."""
-    return [_value(field.name, getattr(part.receipt, field.name)) for field in fields(part.receipt)]
+    """Return a receipt as the values of a row, in the order of the columns.
+
+    :raises BadData: a member has no value of its type
+    """
+    values = []
+    columns = columns_of(RECEIPTS, part.receipt)
+    for member, column in zip(fields(part.receipt), columns, strict=True):
+        try:
+            value = _value(column.name, getattr(part.receipt, member.name))
+            is_valid = pa.scalar(value, column.type).is_valid or column.nullable
+        except (ValueError, TypeError, OverflowError):
+            is_valid = False
+        if not is_valid:
+            raise BadData(
+                f"the receipt of {part.day} has no valid {member.name}: restore it, or land that "
+                "day again",
+                day=part.day,
+            )
+        values.append(value)
+    return values
 
 
 def fetch(

@@ -246,6 +246,24 @@ def test_unreadable_receipt(lake, server):
     assert landed(lake, days_ago(2), today()) == held(server)
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("observed_at", "lately"), ("rejected", None), ("previous_rows", "3"), ("bytes", 2**63)],
+)
+def test_wrong_member(lake, server, member, value):
+    """A receipt with a value of another type is named, and all other receipts are loaded."""
+    for days in (2, 1, 0):
+        put_snapshot(lake.folder, days_ago(days), [ANNE])
+    receipt = lake.receipt(yesterday())
+    lake.receipt_path(yesterday()).write_text(json.dumps({**receipt, member: value}))
+
+    with pytest.raises(BadData, match=f"the receipt of {yesterday()} has no valid {member}: rest"):
+        load(lake, "receipts", account="hats")
+
+    days = server.query("SELECT snapshot_date FROM unsubscribes ORDER BY snapshot_date")
+    assert [(days_ago(2),), (today(),)] == days
+
+
 def test_unreadable_receipt_alone(lake, server):
     """When no other list is live, a damaged receipt is an error, and no reason to skip the task."""
     put_snapshot(lake.folder, yesterday(), [ANNE], status="backdated")
