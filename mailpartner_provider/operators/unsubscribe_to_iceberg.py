@@ -29,8 +29,8 @@ class UnsubscribeToIcebergOperator(LoadOperator):
     :param iceberg_conn_id: a connection of the type ``iceberg``, which is the catalog (templated)
     :param account: the value of the column ``account``; None: the connection id in the newest
         receipt (templated)
-    :param removed_days: what to do with loaded days that the source no longer has: ``keep`` or
-        ``delete``
+    :param removed_days: what to do with days of the account that the source no longer has:
+        ``keep`` or ``delete``
     :return: counts and days; never a record or an address
     :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not

@@ -32,8 +32,8 @@ class UnsubscribeToSqlOperator(LoadOperator):
         landing
     :param account: the value of the column ``account``; None: the connection id in the newest
         receipt (templated)
-    :param removed_days: what to do with loaded days that the source no longer has: ``keep`` or
-        ``delete``
+    :param removed_days: what to do with days of the account that the source no longer has:
+        ``keep`` or ``delete``
     :param history_view: only for ``changes``: the name of a view to create, of the intervals in
         which each person was suppressed; None: no view (templated)
     :param hook_params: arguments for the hook of the connection, as for ``SQLExecuteQueryOperator``

@@ -21,7 +21,7 @@ class LoadRequest(NamedTuple):
 
     :param account: the value of the column ``account``; None: the connection id in the newest
         receipt
-    :param removed_days: what to do with loaded days that the lake no longer has
+    :param removed_days: what to do with days of the account that the lake no longer has
     :param history_view: the view to create; None: no view
     """
 

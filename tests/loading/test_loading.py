@@ -204,6 +204,21 @@ class TestDays:
 
         assert landed(lake, "hats") == held(server)
 
+    def test_removed_though_not_recorded(self, lake, server):
+        """A day that the lake has no more goes, also after its record was deleted because the
+        source had moved."""
+        for days in (1, 0):
+            put_snapshot(lake.folder, days_ago(days), [ANNE, BJORN])
+        load(lake, "snapshots", account="hats")
+        server.query("DELETE FROM unsubscribes_loaded")
+        lake.partition(yesterday()).unlink()
+        lake.receipt_path(yesterday()).unlink()
+
+        report = load(lake, "snapshots", account="hats", removed_days="delete")
+
+        assert landed(lake, "hats") == held(server)
+        assert (1, 1) == (report["days"], report["removed_days"])
+
     def test_changes(self, lake, feed, warehouse):
         """The changes of each day, those of days on which nothing changed among them."""
         for days, people in ((3, [ANNE, BJORN]), (2, [ANNE, BJORN]), (1, [BJORN, CARLA])):
