@@ -123,6 +123,11 @@ def test_history():
     assert section("The view") == f"{view('duckdb')};"
 
 
+def test_grants():
+    """Snowflake keeps the grants of a view only if it is told to; other databases always do."""
+    assert view("snowflake").startswith("CREATE OR REPLACE VIEW history COPY GRANTS AS\n")
+
+
 @ENGINE
 @pytest.mark.parametrize("conn_type", ["redshift", "snowflake"])
 def test_dialect(conn_type):

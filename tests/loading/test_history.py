@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from tests.support.changes import comparing
 from tests.support.days import days_ago
-from tests.support.intervals import intervals, key_of
+from tests.support.docs import block
+from tests.support.intervals import comebacks, intervals, key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.snapshots import put_snapshot
 from tests.support.warehouses import in_order, load
 
+CAME_BACK = block("docs/guides/loading.md", "sql", "AS back")
 COLUMNS = "account, email_key, id, created_at, seen_from, gone_by, last_seen_on"
 EARLY, LATE = (datetime(year, 7, 20, 8, tzinfo=timezone.utc) for year in (2015, 2025))
 ADDRESSES = ["anne@example.com", " Anne@Example.com\t", "\u00a0björn@example.com\n", "ÉLODIE@x"]
@@ -57,6 +59,7 @@ def test_as_in_the_snapshots(request, tmp_path_factory, kind):
         load(feed, "changes", account="hats", table=table, history_view="history")
 
         assert intervals("hats", days) == held(server)
+        assert comebacks("hats", days) == in_order(server.query(CAME_BACK))
 
     check()
 
