@@ -128,9 +128,9 @@ DIALECTS = {
         name="Redshift",
         text="VARCHAR(65535)",
         now="GETDATE()",
-        prepare=(
-            "DROP TABLE IF EXISTS {staged}",
-            "CREATE TEMPORARY TABLE {staged} (\n{definitions}\n)",
+        prepare=(  # DROP could drop somebody's permanent table of this name
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {staged} (\n{definitions}\n)",
+            "DELETE FROM {staged}",
         ),
         sources="s3://",
         stage="COPY {staged}\nFROM '{uri}'\nIAM_ROLE DEFAULT\nFORMAT AS PARQUET",

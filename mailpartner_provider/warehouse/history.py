@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailpartner_provider.warehouse.session import Session
 from mailpartner_provider.warehouse.statements import Statements
+from mailpartner_provider.warehouse.target import begin
 
 _HASHED = ("email_sha256", "email_hmac")
 
@@ -92,7 +93,7 @@ def create_view(session: Session, statements: Statements, view: str) -> None:
 
     :raises OSError: the warehouse failed
     """
-    session.begin()
+    begin(session, statements)
     session.define("creating the view", history_view(statements, view))
     session.commit()
 

@@ -172,7 +172,8 @@ class Loader(ABC):
 
 def _summary(problems: list[BadData]) -> BadData:
     """Return the error of the newest day, with the number of other days that have one."""
-    last = problems[-1]
+    newest = max(problems, key=lambda problem: problem.day or date.min)
     if len(problems) == 1:
-        return last
-    return type(last)(f"{last}; {len(problems) - 1} more days could not be loaded", day=last.day)
+        return newest
+    text = f"{newest}; {len(problems) - 1} more days could not be loaded"
+    return type(newest)(text, day=newest.day)

@@ -274,6 +274,19 @@ def test_unreadable_receipt_alone(lake, server):
         load(lake, account="hats")
 
 
+def test_receipt_damaged_since(loaded, server):
+    """When the receipt of the loaded list is damaged later, that is the error, not the older list
+    before it, which does not take its place."""
+    load(loaded, account="hats")
+    before = held(server)
+    loaded.receipt_path().write_text("{")
+
+    with pytest.raises(BadData, match=f"^the receipt of {today()} in .* be read.*; 1 more days"):
+        load(loaded, account="hats")
+
+    assert before == held(server)
+
+
 def test_future_receipt(loaded, server):
     """A receipt of a later version fails the task, which says which version wrote it."""
     before = held(server)
