@@ -139,7 +139,9 @@ class Comparison:
                 found = self._connection.sql(sql)  # runs when it is read
                 self.raise_if_stopped()
                 read = found.fetch_arrow_reader if is_old else found.to_arrow_reader
-                yield from read(_BATCH_ROWS)
+                for batch in read(_BATCH_ROWS):
+                    self.raise_if_stopped()
+                    yield batch
             return
         except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow's once it is read
             kind = type(error).__name__
