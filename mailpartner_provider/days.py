@@ -71,8 +71,14 @@ def iso_utc(instant: datetime) -> str:
 
 
 def parse_utc(text: str) -> datetime:
-    """Parse an instant of a receipt."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    """Parse an instant of a receipt.
+
+    :raises ValueError: it is no instant, or names no offset from UTC
+    """
+    instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if instant.tzinfo is None:
+        raise ValueError("an instant names its offset from UTC")
+    return instant
 
 
 def _leading_date(key: str | None) -> date | None:

@@ -49,6 +49,7 @@ class UnsubscribeStream:
     :param content_type: the media type that the answer states
     :param mask: removes the API key from a text
     :param conn_id: the connection, which errors name
+    :param close: stops receiving
     """
 
     def __init__(
@@ -60,9 +61,11 @@ class UnsubscribeStream:
         content_type: str = "",
         mask: Callable[[str], str] = str,
         conn_id: str = "",
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self.received = 0
         self.observed_at = observed_at
+        self.close = close
         self._began = time.monotonic()
         self._chunks = chunks
         self._zone = zone

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from mailpartner_provider.errors import BadData, NothingToLand, WrongArgument
 from mailpartner_provider.lake.commit import Commit
-from mailpartner_provider.lake.history import receipt_of, receipts, refuse_another
+from mailpartner_provider.lake.history import is_future, receipt_of, receipts, refuse_another
 from mailpartner_provider.lake.layouts import SNAPSHOT, list_partitions
 from mailpartner_provider.lake.names import day_in_name, partition_file
 from mailpartner_provider.lake.receipts import (
@@ -33,6 +33,7 @@ class ChangesRequest(NamedTuple):
 
     :param source: the destination of the snapshots
     :param max_removed: the share of the previous list's records that may be missing; None: no limit
+    :param today: the present day in UTC
     """
 
     day: date
@@ -40,6 +41,7 @@ class ChangesRequest(NamedTuple):
     destination: Destination
     max_removed: float | None = 0.5
     run: TaskRun = TaskRun()
+    today: date = date.max
 
 
 class Pair(NamedTuple):
@@ -70,11 +72,17 @@ def find_pair(request: ChangesRequest, commit: Commit) -> Pair:
     """Read the receipts of the day's snapshot and of the snapshot to compare it with.
 
     :raises NothingToLand: the day's snapshot is backdated
-    :raises BadData: a snapshot has no receipt
+    :raises BadData: a snapshot has no receipt, or there are changes of a day in the future
     :raises WrongArgument: the destination holds something else, or the source holds no snapshots
     """
     current = _current(request)
     days = sorted(filter(None, map(day_in_name, list_partitions(commit))))
+    if days and is_future(days[-1], request.today):
+        raise BadData(
+            f"{commit.uri(partition_file(days[-1]))} is of a day in the future, because a clock "
+            f"was wrong: delete it and its receipt, so that those of {request.day} can be landed",
+            day=days[-1],
+        )
     earlier = [day for day in days if day < request.day]
     landed = receipt_of(commit, request.day)
     last = receipt_of(commit, earlier[-1]) if earlier else None

@@ -74,16 +74,19 @@ class Download:
         self._closed = True
 
     def _next(self) -> Any:
-        while not self._stopped():
-            try:
-                item = self._received.get(timeout=_STOP_SECONDS)
-            except Empty:
-                continue
-            if isinstance(item, MailPartnerError):
-                raise item
-            return item
-        self.close()
-        raise LandingStopped("the task was stopped while the answer was being received")
+        try:
+            while not self._stopped():
+                try:
+                    item = self._received.get(timeout=_STOP_SECONDS)
+                except Empty:
+                    continue
+                if isinstance(item, MailPartnerError):
+                    raise item
+                return item
+            raise LandingStopped("the task was stopped while the answer was being received")
+        except BaseException:  # a signal, too
+            self.close()
+            raise
 
     def _receive(self) -> None:
         """Receive into the queue: the head, the chunks, then None or an error."""

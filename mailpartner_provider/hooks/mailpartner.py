@@ -160,6 +160,7 @@ class MailPartnerHook(BaseHook):
             content_type=self._calls.without_key(answer.head.content_type),
             mask=self._calls.without_key,
             conn_id=self.mailpartner_conn_id,
+            close=answer.close,
         )
 
     def add_unsubscribe(self, email: str) -> additions.AddOutcome:

@@ -10,6 +10,7 @@ from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.lake import names
 from mailpartner_provider.lake.receipts import Receipt, read_receipt
 from mailpartner_provider.lake.storage import Readable
+from mailpartner_provider.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,25 @@ def days_with_receipts(destination: Readable) -> list[date]:
     """List the days that have a receipt, the newest first."""
     days = map(names.day_in_name, destination.list_folder(names.RECEIPTS))
     return sorted(set(filter(None, days)), reverse=True)
+
+
+def days_until(destination: Readable, today: date) -> list[date]:
+    """List the days that have a receipt, except future days, which come from a wrong clock."""
+    days = days_with_receipts(destination)
+    future = [day for day in days if is_future(day, today)]
+    if future:
+        log.warning(
+            "Ignoring %s in %s of days in the future, until %s: delete them",
+            counted(len(future), "receipt"),
+            destination.uri(""),
+            future[0],
+        )
+    return days[len(future) :]
+
+
+def is_future(day: date, today: date) -> bool:
+    """Return whether a day is later than tomorrow, which has begun in other zones."""
+    return day - today > timedelta(days=1)
 
 
 def refuse_another(

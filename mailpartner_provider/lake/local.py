@@ -72,7 +72,8 @@ class LocalFolder:
             ):
                 for entry in entries:
                     with suppress(FileNotFoundError):  # somebody has just removed it
-                        if entry.is_file():
+                        # A link in a circle is an error for the entry, and no file for the path.
+                        if entry.is_file(follow_symlinks=False) or Path(entry).is_file():
                             found[f"{folder}/{entry.name}"] = _info(entry.stat())
         return dict(sorted(found.items()))
 

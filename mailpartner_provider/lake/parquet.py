@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from mailpartner_provider.schemas import REPETITIVE
 
 ROW_GROUP_ROWS = 131_072
+ROW_GROUP_BYTES = 64 * 2**20  # ten times what as many usual rows take
 
 _EPOCH = date(1970, 1, 1)
 _STATUS, _BACKDATED = b"mailpartner.status", b"backdated"
@@ -66,13 +67,21 @@ def read_batches(
 
 
 def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Cut rows into tables of ``ROW_GROUP_ROWS`` rows; only the last may be shorter."""
-    held = pa.Table.from_batches([], schema)
+    """Cut rows into tables of ``ROW_GROUP_ROWS`` rows; wide rows, and the last ones, into shorter.
+
+    A row group is held in memory more than once while it is written.
+    """
+    held, size = pa.Table.from_batches([], schema), 0
     for batch in batches:
         held = pa.concat_tables([held, pa.Table.from_batches([batch])])
+        size += batch.nbytes
         while held.num_rows >= ROW_GROUP_ROWS:
             yield held.slice(0, ROW_GROUP_ROWS).combine_chunks()
             held = held.slice(ROW_GROUP_ROWS)
+            size = held.nbytes
+        if size >= ROW_GROUP_BYTES:
+            yield held.combine_chunks()
+            held, size = held.slice(held.num_rows), 0
     if held.num_rows:
         yield held.combine_chunks()
 

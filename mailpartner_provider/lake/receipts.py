@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from mailpartner_provider import __version__
+from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.lake.commit import Declared
 
@@ -152,6 +153,8 @@ def read_receipt(data: bytes, uri: str) -> SnapshotReceipt | ChangesReceipt:
         known = {field.name for field in fields(kind)}
         receipt = kind(**{name: value for name, value in members.items() if name in known})
         date.fromisoformat(receipt.snapshot_date)
+        if isinstance(receipt, SnapshotReceipt):
+            parse_utc(receipt.observed_at)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a receipt: {type(error).__name__}") from error
     if receipt.status not in (LIVE, BACKDATED) or type(receipt.rows) is not int or receipt.rows < 0:

@@ -43,7 +43,11 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
             for prefix in (PARTITION_PREFIX, RECEIPTS, REJECTED)
             for name in commit.list_files(prefix)
         }
-        days = {day for name in existing if (day := day_in_name(name)) and day < newest}
+        days = {
+            day
+            for name in existing
+            if (day := day_in_name(name)) and day < newest and name in _files_of(day)
+        }
         earlier = receipts(commit, sorted(days, reverse=True))
         last_live = next((each.day for each in earlier if each.status == LIVE), None)
         kept = {last_live, *(day for day in days if newest - day < timedelta(days=keep_days))}
@@ -51,8 +55,8 @@ def remove_old(destination: Destination, newest: date, keep_days: int) -> None:
         if receipt_file(day_before) not in existing:  # its landing may be about to write it
             kept.add(day_before)
         old = sorted(days - kept)
-        for name_of in (receipt_file, rejected_file, partition_file):
-            commit.remove(name for name in map(name_of, old) if name in existing)
+        for names in zip(*map(_files_of, old), strict=True):
+            commit.remove(name for name in names if name in existing)
         commit.publish(lambda: None)
         if old and destination.has_etags:
             _check_removed(destination, old)
@@ -69,6 +73,11 @@ def _check_removed(destination: Destination, days: list[date]) -> None:
         raise Conflict(f"{destination.uri(min(again))} has just been changed by another task")
 
 
+def _files_of(day: date) -> tuple[str, ...]:
+    """Return the files of a day, in the order in which they are removed."""
+    return receipt_file(day), rejected_file(day), partition_file(day)
+
+
 def remove_old_pushes(destination: Destination, newest: date, keep_days: int) -> None:
     """Remove the journals and receipts of batches that are ``keep_days`` or more before a day.
 
@@ -80,7 +89,8 @@ def remove_old_pushes(destination: Destination, newest: date, keep_days: int) ->
         names = filter(is_push_file, commit.list_files(PUSHES))
         days = {name: day_in_name(name) or newest for name in names}
         old = [name for name, day in days.items() if newest - day >= timedelta(days=keep_days)]
-        commit.remove(sorted(old))
+        # The receipts first, whose names are the shortest, so that none declares a missing journal.
+        commit.remove(sorted(old, key=len))
         commit.publish(lambda: None)
     if old:
         log.info("Removed %d files of pushes (keep_days=%d)", len(old), keep_days)

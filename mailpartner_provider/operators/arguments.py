@@ -64,9 +64,14 @@ def read_day(
     return day, reason
 
 
-def current_day(zone: ZoneInfo, ahead: timedelta = timedelta()) -> date:
+def current_day(zone: tzinfo, ahead: timedelta = timedelta()) -> date:
     """Return the day that it is in a zone, now or some time ahead."""
     return day_of(datetime.now(timezone.utc) + ahead, zone)
+
+
+def utc_day() -> date:
+    """Return the day that it is in UTC."""
+    return current_day(timezone.utc)
 
 
 def read_task_run(context: Mapping[str, Any], task_id: str, conn_id: str | None = None) -> TaskRun:
@@ -149,11 +154,10 @@ def read_column(column: Any) -> str:
 
 def read_run_day(context: Mapping[str, Any]) -> date:
     """Return the day of the run in UTC; the present day outside of a run."""
-    zone = ZoneInfo("UTC")
     try:
-        return resolve_snapshot_date(None, _dates_of_run(context), zone)[0]
+        return resolve_snapshot_date(None, _dates_of_run(context), timezone.utc)[0]
     except ValueError:
-        return current_day(zone)
+        return utc_day()
 
 
 def read_keep_days(keep_days: Any, partition_by: str) -> int | None:

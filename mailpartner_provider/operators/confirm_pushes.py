@@ -70,7 +70,9 @@ class ConfirmPushesOperator(HookOperator):
 
         max_missing = arguments.read_count(self.max_missing, "max_missing")
         snapshot = open_destination(self.snapshot, "snapshot")
-        listed = newest_listed(snapshot, self.hook.is_account, self.hook.email_hmac_key)
+        listed = newest_listed(
+            snapshot, arguments.utc_day(), self.hook.is_account, self.hook.email_hmac_key
+        )
         destination = open_destination(self.destination)
         run = arguments.read_task_run(context, self.task_id, self.mailpartner_conn_id)
         receipt = confirm_pushes(destination, listed, max_missing, run)

@@ -153,7 +153,9 @@ class PushUnsubscribesOperator(PacedOperator):
         max_added = arguments.read_count(self.max_added, "max_added", least=1)
         keep_days = arguments.read_keep_days(self.keep_days, SNAPSHOT)
         snapshot = open_destination(self.snapshot, "snapshot")
-        listed = newest_listed(snapshot, self.hook.is_account, self.hook.email_hmac_key)
+        listed = newest_listed(
+            snapshot, arguments.utc_day(), self.hook.is_account, self.hook.email_hmac_key
+        )
         self.log.info("Comparing with the snapshot of %s", listed.receipt.snapshot_date)
         return PushRequest(
             batch=batch_of(run, arguments.read_run_day(context)),

@@ -128,6 +128,7 @@ class UnsubscribeChangesOperator(MailPartnerOperator):
             open_destination(self.destination),
             arguments.read_share(self.max_removed, "max_removed"),
             arguments.read_task_run(context, self.task_id),
+            arguments.utc_day(),
         )
 
     def _report(self, receipt: ChangesReceipt) -> None:

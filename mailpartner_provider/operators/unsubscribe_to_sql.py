@@ -109,4 +109,5 @@ class UnsubscribeToSqlOperator(LoadOperator):
             account=self.account,
             removed_days=arguments.read_removed_days(self.removed_days),
             history_view=arguments.read_history_view(self.history_view, dataset),
+            today=arguments.utc_day(),
         )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from mailpartner_provider.api.additions import INVALID
 from mailpartner_provider.days import parse_utc
@@ -38,6 +39,13 @@ class ConfirmationReceipt(CallsReceipt):
     snapshot_date: str
 
 
+class _Declared(NamedTuple):
+    """The instant at which a push ended, and how many people must be on the list since."""
+
+    ended_at: str | None
+    people: int
+
+
 def confirm_pushes(
     destination: Destination, listed: Listed, max_missing: int, run: TaskRun
 ) -> ConfirmationReceipt:
@@ -46,18 +54,17 @@ def confirm_pushes(
     A confirmed batch is not looked up again, because people may be removed from the list later.
 
     :param max_missing: the number of people who may be missing
-    :raises BadData: more people are missing
+    :raises BadData: more people are missing, or a receipt or a journal is damaged
     :raises Conflict: another task confirms the same batches, or replaces the snapshot
     :raises OSError: a file cannot be read or written
     """
     observed_at = parse_utc(listed.receipt.observed_at)
     people, waiting = dict[Batch, set[str]](), 0
-    for batch, ended_at in _unconfirmed(destination):
-        if ended_at is not None and parse_utc(ended_at) >= observed_at:
+    for batch, declared in _unconfirmed(destination):
+        if declared.ended_at is not None and parse_utc(declared.ended_at) >= observed_at:
             waiting += 1
         else:
-            outcomes = read_outcomes(destination, batch, listed.person_hash.name)
-            people[batch] = {each.landed for each in outcomes if each.status != INVALID}
+            people[batch] = _people(destination, batch, declared, listed.person_hash.name)
     missing = set[str]().union(*people.values())
     with destination.scratch() as scratch:
         if missing:
@@ -96,22 +103,39 @@ def _text(receipt: ConfirmationReceipt, pushed: set[str], missing: set[str]) -> 
     return json.dumps(members, indent=2) + "\n"
 
 
-def _unconfirmed(destination: Destination) -> Iterator[tuple[Batch, str | None]]:
-    """Yield each finished batch without a confirmation, and the instant at which it ended."""
+def _people(destination: Destination, batch: Batch, declared: _Declared, name: str) -> set[str]:
+    """Return the hashes of the people in a batch who must be on the list.
+
+    :param name: of the member with a person's hash
+    :raises BadData: the journal has fewer people than the receipt declares
+    """
+    outcomes = read_outcomes(destination, batch, name)
+    listed = [each.landed for each in outcomes if each.status != INVALID]
+    if len(listed) < declared.people:
+        raise BadData(
+            f"{destination.uri(batch.file(RECEIPT))} declares {declared.people} people, and its "
+            f"journal has {len(listed)}: restore the journal, or delete the receipt and push again"
+        )
+    return set(listed)
+
+
+def _unconfirmed(destination: Destination) -> Iterator[tuple[Batch, _Declared]]:
+    """Yield each finished batch without a confirmation, and what its receipt declares."""
     names = (f"{PUSHES}/{name}" for name in destination.list_folder(PUSHES))
     for batch, is_confirmed in finished_batches(names).items():
         receipt = batch.file(RECEIPT)
         content = None if is_confirmed else destination.read(receipt)
         if content:
-            yield batch, _ended_at(content.data, destination.uri(receipt))
+            yield batch, _declared(content.data, destination.uri(receipt))
 
 
-def _ended_at(data: bytes, uri: str) -> str | None:
+def _declared(data: bytes, uri: str) -> _Declared:
     try:
-        ended_at: str | None = json.loads(data)["ended_at"]
+        members = json.loads(data)
+        ended_at: str | None = members["ended_at"]
         if ended_at is not None:
             parse_utc(ended_at)
-        return ended_at
+        return _Declared(ended_at, int(members["added"]) + int(members["already"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadData(
             f"{uri} is no receipt of a push: restore it, or delete it, so that its batch counts as "

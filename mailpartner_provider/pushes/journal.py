@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from mailpartner_provider.api.additions import AddOutcome
+from mailpartner_provider.api.additions import ADDED, ALREADY, INVALID, AddOutcome
+from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.names import PUSHES
@@ -51,10 +52,11 @@ class Journal:
         self._destination = destination
         self._name = name
         self._clock = clock
-        self._parts = _parts_of(destination, batch)
+        parts = _parts_of(destination, batch)
+        self._last = max((int(part.split(".")[-2]) for part in parts), default=0)
         self._unwritten: list[Outcome] = []
         self._written_at = clock()
-        self.outcomes = {each.person: each for each in _read(destination, self._parts, name)}
+        self.outcomes = {each.person: each for each in _read(destination, parts, name)}
 
     def record(self, person: str, landed: str, outcome: AddOutcome, at: str) -> None:
         """Record an outcome, and write the unwritten ones if there are many or some are old."""
@@ -74,12 +76,12 @@ class Journal:
         if not self._unwritten:
             return
         lines = "".join(map(self._line, self._unwritten))
-        name = self.batch.file(f"{len(self._parts) + 1:05}.jsonl")
+        name = self.batch.file(f"{self._last + 1:05}.jsonl")
         with self._destination.scratch() as scratch:
             commit = Commit(self._destination, scratch)
             commit.write(name, lambda: lines)  # not read before, so it must not exist
             commit.publish(lambda: None)
-        self._parts.append(name)
+        self._last += 1
         self._unwritten.clear()
         self._written_at = self._clock()
 
@@ -116,7 +118,10 @@ def _outcome(line: bytes, name: str, uri: str) -> Outcome:
         members: dict[str, Any] = json.loads(line)
         person = str(members[name])
         landed = str(members.get("landed", person))
-        return Outcome(person, landed, members["outcome"], members["id"], members["at"])
+        status, at = members["outcome"], members["at"]
+        parse_utc(at)
+        if status in (ADDED, ALREADY, INVALID):
+            return Outcome(person, landed, status, members["id"], at)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass  # the error would carry the line along
     raise BadData(

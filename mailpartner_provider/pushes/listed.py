@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.errors import BadData, Conflict, WrongArgument
 from mailpartner_provider.lake.commit import Commit
-from mailpartner_provider.lake.history import receipts
+from mailpartner_provider.lake.history import days_until, receipts
 from mailpartner_provider.lake.layouts import CREATED, read_index
 from mailpartner_provider.lake.names import partition_file
 from mailpartner_provider.lake.parquet import read_batches
@@ -56,16 +57,21 @@ class Listed(NamedTuple):
 
 
 def newest_listed(
-    source: Destination, is_account: Callable[[str], bool], hmac_key: Callable[[], bytes]
+    source: Destination,
+    today: date,
+    is_account: Callable[[str], bool],
+    hmac_key: Callable[[], bytes],
 ) -> Listed:
     """Return the newest live snapshot.
 
+    :param today: the present day in UTC
     :param is_account: whether a connection id names the account to which people are added
     :param hmac_key: returns the key of ``email_mode="hmac"``
     :raises BadData: there is no live snapshot
     :raises WrongArgument: it is of another account, or has neither addresses nor hashes
     """
-    live = (each for each in receipts(source) if each.status == LIVE)
+    until_today = receipts(source, days_until(source, today))
+    live = (each for each in until_today if each.status == LIVE)
     receipt = next((each for each in live if isinstance(each, SnapshotReceipt)), None)
     uri = source.uri("")
     if receipt is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -65,15 +66,17 @@ def land_snapshot(
             past = read_past(commit, request, today)
         if kept := receipt_to_keep(request, past, is_live=request.day >= today):
             return kept
-        stream = fetch()
-        is_live = day_of(stream.observed_at, request.zone) <= request.day
-        observed_at = stream.observed_at
-        if kept := receipt_to_keep(request, past, is_live=is_live, observed_at=observed_at):
-            return kept
-        erased = read_erasure_list(commit)
-        commit.require(ERASED)
-        cutoff = None if is_live else end_of_day(request.day, request.zone)
-        staged = stage(stream, scratch, request.day, cutoff, heartbeat, request.email_mode, erased)
+        with closing(fetch()) as stream:
+            is_live = day_of(stream.observed_at, request.zone) <= request.day
+            observed_at = stream.observed_at
+            if kept := receipt_to_keep(request, past, is_live=is_live, observed_at=observed_at):
+                return kept
+            erased = read_erasure_list(commit)
+            commit.require(ERASED)
+            cutoff = None if is_live else end_of_day(request.day, request.zone)
+            staged = stage(
+                stream, scratch, request.day, cutoff, heartbeat, request.email_mode, erased
+            )
         _check_limits(staged, request.limits, past.last)
         receipt = _plan(commit, request, past, stream, staged, LIVE if is_live else BACKDATED)
         if request.day < today:  # a removal of old days may be under way

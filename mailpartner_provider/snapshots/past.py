@@ -13,7 +13,7 @@ from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import UnknownPartition
 from mailpartner_provider.lake.commit import Commit
 from mailpartner_provider.lake.history import (
-    days_with_receipts,
+    days_until,
     earlier_days,
     receipt_of,
     receipts,
@@ -24,7 +24,6 @@ from mailpartner_provider.lake.names import RECEIPTS, receipt_file
 from mailpartner_provider.lake.parquet import is_marked_backdated
 from mailpartner_provider.lake.receipts import BACKDATED, LIVE, Receipt, SnapshotReceipt
 from mailpartner_provider.snapshots.request import SnapshotRequest
-from mailpartner_provider.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ def read_past(commit: Commit, request: SnapshotRequest, today: date) -> Past:
     if previous is None or is_created or day < today:
         if is_created:
             _require_no_newer(commit, day, today)
-        days = _days_until(today, commit)
+        days = days_until(commit, today)
         newer = _first(commit, (found for found in days if found > day))
         previous = previous or _first(commit, (found for found in days if found < day))
     conn_id = request.run.conn_id
@@ -165,20 +164,6 @@ def _require_no_newer(commit: Commit, day: date, today: date) -> None:
         commit.require_files(RECEIPTS)
     else:  # midnight may pass
         commit.require(receipt_file(day + timedelta(days=1)))
-
-
-def _days_until(today: date, commit: Commit) -> list[date]:
-    """List the days that have a receipt, except future days, which come from a wrong clock."""
-    days = days_with_receipts(commit)
-    future = [day for day in days if day > today + timedelta(days=1)]
-    if future:
-        log.warning(
-            "Ignoring %s in %s of days in the future, until %s: delete them",
-            counted(len(future), "receipt"),
-            commit.uri(""),
-            future[0],
-        )
-    return days[len(future) :]
 
 
 def _first(commit: Commit, days: Iterable[date]) -> Receipt | None:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailpartner_provider.days import day_of, parse_utc
+from mailpartner_provider.lake.history import is_future
+from mailpartner_provider.lake.names import receipt_file
 from mailpartner_provider.lake.receipts import ChangesReceipt, Receipt, SnapshotReceipt
 
 #: The states of a destination, the worst first.
@@ -106,6 +108,12 @@ def overview_of(
     :param pushes: the newest first
     """
     today = day_of(now, zone)
+    future = [each.day for each in landings if is_future(each.day, today)]
+    landings = landings[len(future) :]
+    odd = [
+        *odd,
+        *(f"{receipt_file(day)}: it is of a day in the future: delete it" for day in future),
+    ]
     if not landings:
         state, verdict = LATE, "Nothing landed yet"
         if pushes:

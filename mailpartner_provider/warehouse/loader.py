@@ -55,7 +55,7 @@ class Loader(ABC):
         held = self.prepare()
         problems: list[BadData] = []
         days = set()
-        for part in parts.find_parts(request.source, request.dataset):
+        for part in parts.find_parts(request.source, request.dataset, request.today):
             days.add(part.day)
             if isinstance(part, BadData):
                 problems.append(part)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData, NothingToLand, UnknownPartition, WrongArgument
-from mailpartner_provider.lake.history import days_with_receipts, receipt_of, receipts
+from mailpartner_provider.lake.history import days_until, days_with_receipts, receipt_of, receipts
 from mailpartner_provider.lake.layouts import CREATED, digest_of_all, read_index
 from mailpartner_provider.lake.names import partition_file
 from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, Receipt, SnapshotReceipt
@@ -89,16 +89,16 @@ def columns_of(dataset: str, receipt: Receipt) -> pa.Schema:
     return created_schema(email) if is_created else snapshot_schema(email)
 
 
-def find_parts(source: Destination, dataset: str) -> Iterator[Part | BadData]:
+def find_parts(source: Destination, dataset: str, today: date) -> Iterator[Part | BadData]:
     """Yield the days to load, the oldest first; for an unreadable day, an error.
 
+    :param today: the present day in UTC
     :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
     """
-    days = days_with_receipts(source)
     if dataset == CURRENT:
-        yield from _find_current(source, days)
+        yield from _find_current(source, days_until(source, today))
         return
-    for day in reversed(days):
+    for day in reversed(days_with_receipts(source)):
         receipt = receipt_of(source, day)
         yield _part(dataset, receipt) if receipt else _unreadable(source, day)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any, NamedTuple
 
 from mailpartner_provider.errors import WrongArgument
@@ -22,6 +23,7 @@ class LoadRequest(NamedTuple):
         receipt
     :param removed_days: what to do with loaded days that the lake no longer has
     :param history_view: the view to create; None: no view
+    :param today: the present day in UTC; receipts of later days declare no current list
     """
 
     source: Destination
@@ -30,6 +32,7 @@ class LoadRequest(NamedTuple):
     account: str | None = None
     removed_days: str = KEEP
     history_view: str | None = None
+    today: date = date.max
 
     @property
     def destination(self) -> str:

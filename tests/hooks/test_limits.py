@@ -13,6 +13,7 @@ import pytest
 from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import LandingStopped, RequestFailed
 from mailpartner_provider.hooks import download
+from mailpartner_provider.hooks.download import Download
 from mailpartner_provider.hooks.mailpartner import MailPartnerHook
 from mailpartner_provider.testing import faults
 from mailpartner_provider.testing.answers import Answer
@@ -96,6 +97,21 @@ class TestLimits:
 
         with pytest.raises(RequestFailed, match=words):
             list(MailPartnerHook().fetch_unsubscribes())
+
+        assert left.wait(PATIENCE_SECONDS)
+
+    def test_interrupted(self, api):
+        """A signal that interrupts the wait for an answer ends its connection, too."""
+        left = threading.Event()
+        answer = ENDLESS["white space"]
+        api.script(replace(answer, body=_watched(answer.body, left)))
+        session = MailPartnerHook().get_conn()
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            Download(lambda: session.get("unsubscribe/list", stream=True), interrupted)
 
         assert left.wait(PATIENCE_SECONDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from tests.support.lake import (
     receipt_name,
 )
 from tests.support.landing import land, operator
+from tests.support.waiting import wait_until
 
 LAYOUTS = ["snapshot", "created"]
 
@@ -143,6 +145,18 @@ class TestNewestAnswer:
         assert before == store.files()
         assert (3, False) == (receipt.rows, receipt.changed)
         assert "is newer than this one" in log()
+
+    def test_not_received(self, api, lake):
+        """An answer that is not landed is not received to its end: its connection is closed."""
+        land_beside(lake, THREE)
+        receipt = lake.receipt() | {"observed_at": "2100-01-01T00:00:00Z"}
+        lake.receipt_path().write_text(json.dumps(receipt))
+        api.unsubscribes = THREE * 100_000  # more than the queue of the download holds
+
+        assert 3 == land(lake)["rows"]
+        wait_until(
+            lambda: "mailpartner-download" not in {each.name for each in threading.enumerate()}
+        )
 
     def test_live(self, api, lake):
         """A live answer replaces a backdated one that began after it: it alone shows the day."""

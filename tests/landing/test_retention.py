@@ -77,12 +77,13 @@ class TestKeepDays:
 
         assert names_of(0, 1) - {receipt_name(days_ago(1))} == set(landed.files())
 
-    def test_foreign_files(self, landed):
-        """Files of others stay, in folders of old days too."""
+    def test_foreign_files(self, landed, log):
+        """Files of others stay, in folders of old days too, and are not logged as removed."""
         foreign = (
             "dt=2020-01-01/mine.parquet",
             f"dt={days_ago(9)}/mine",
             "_receipts/dt=2020-01-01.txt",
+            "_receipts_of_others/dt=2020-01-01.json",
         )
         for name in foreign:
             (landed / name).parent.mkdir(exist_ok=True)
@@ -91,6 +92,7 @@ class TestKeepDays:
         land(landed, max_rejected=1, keep_days=1)
 
         assert names_of(0) | set(foreign) == set(landed.files())
+        assert "Removed the snapshot of 2020-01-01" not in log()
 
     @pytest.mark.parametrize("removals", [1, 3, 4, 7, 8])
     def test_killed(self, landed, removals):

@@ -73,6 +73,15 @@ class TestCurrent:
 
         assert landed(lake, "hats", [days_ago(1)]) == held(warehouse)
 
+    def test_list_of_the_future(self, lake, warehouse):
+        """A list that a wrong clock dated a year ahead is not the current one."""
+        put_snapshot(lake.folder, days_ago(-365), [ANNE])
+        put_snapshot(lake.folder, today(), [ANNE, BJORN])
+
+        load(lake, account="hats")
+
+        assert landed(lake, "hats", [today()]) == held(warehouse)
+
     def test_no_live_snapshot(self, lake, warehouse):
         """With backdated snapshots alone, there is no current list, and the task is skipped."""
         put_snapshot(lake.folder, today(), [BJORN], status="backdated")

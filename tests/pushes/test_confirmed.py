@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
 from mailpartner_provider.errors import BadData
 from tests.support.api import connect
+from tests.support.days import days_ago, today
+from tests.support.lake import partition_name, receipt_name
 from tests.support.landing import land
 from tests.support.pushing import confirm, opt_outs, push
 
@@ -41,6 +44,24 @@ def test_confirmed(pushed):
     land(pushed)
 
     assert (1, 0, 2, 2, 0) == counts(confirm(pushed))
+
+
+def test_list_of_the_future(pushed, api):
+    """A list that a wrong clock dated a year ahead confirms nothing, and everybody is pushed."""
+    store, future = pushed, days_ago(-365)
+    content = store.files()
+    for name_of in (partition_name, receipt_name):
+        dated = content[name_of()].replace(
+            b'"%s"' % str(today()).encode(), b'"%s"' % str(future).encode()
+        )
+        content[name_of(future)] = dated
+    store.restore(content)
+    land(store)
+
+    receipt = confirm(store)
+
+    assert (1, 0, 2, 2, 0) == counts(receipt)
+    assert str(today()) == receipt["snapshot_date"]
 
 
 def test_once(pushed, api):
@@ -136,3 +157,31 @@ def test_damaged_journal(pushed):
 
     assert "anne" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_lost_journal(pushed):
+    """A batch whose journal has lost people is not confirmed: the error names its receipt."""
+    land(pushed)
+    left = {name: each for name, each in pushed.files().items() if "00001.jsonl" not in name}
+    pushed.restore(left)
+
+    with pytest.raises(BadData, match=r"[0-9a-f]\.json declares 2 people, and its journal has 0"):
+        confirm(pushed)
+
+    assert left == pushed.files()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"outcome": "x"}, {"outcome": ["added"]}, {"at": 5}, {"at": None}, {"at": "soon"}]
+)
+def test_odd_outcome(pushed, source, odd):
+    """A journal with an outcome that there is not is an error, for the next push, too."""
+    (name,) = (each for each in pushed.files() if each.endswith("00001.jsonl"))
+    first, *others = pushed.files()[name].splitlines()
+    lines = [json.dumps(json.loads(first) | odd).encode(), *others]
+    land(pushed)
+    pushed.restore({**pushed.files(), name: b"\n".join(lines)})
+
+    for work in (confirm, partial(push, source=source)):
+        with pytest.raises(BadData, match="is no journal of email_sha256"):
+            work(pushed)

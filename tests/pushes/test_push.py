@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, RequestFailed
+from mailpartner_provider.lake.local import LocalFolder
+from mailpartner_provider.lake.retention import remove_old_pushes
 from mailpartner_provider.testing import faults
 from tests.support.api import THREE, at_once, connect
+from tests.support.days import today
+from tests.support.killed import kill
 from tests.support.landing import land
 from tests.support.processes import working
-from tests.support.pushing import journal, opt_outs, push, pushing, quarantine, run_of
+from tests.support.pushing import (
+    journal,
+    opt_outs,
+    push,
+    push_with_journal,
+    pushing,
+    quarantine,
+    run_of,
+)
 
 ADD = "/v1/unsubscribe/add"
 GIVEN = [
@@ -262,6 +276,31 @@ def test_conflict(api, landed, source, forks):
         push(landed, source)
 
     assert 3 == len(journal(landed))
+
+
+def test_lost_part(landed, source):
+    """The next try writes the people of a deleted part of the journal after the other parts."""
+    push_with_journal(landed, source=source)
+    part = next(name for name in sorted(landed.files()) if name.endswith("00001.jsonl"))
+    landed.restore({name: each for name, each in landed.files().items() if name != part})
+
+    receipt = push_with_journal(landed, source=source)
+
+    assert (1, 1, 1) == tuple(receipt[name] for name in ("resumed", "already", "invalid"))
+    assert 3 == len(journal(landed))
+
+
+def test_keep_days_killed(api, lake, source):
+    """A removal that is killed leaves no receipt without its journal."""
+    land(lake)
+    push(lake, source)
+    later = today() + timedelta(days=9)
+
+    kill(partial(remove_old_pushes, newest=later, keep_days=7), lake.folder, 1)
+
+    assert ["jsonl"] * 2 == [name.split(".")[-1] for name in lake.files() if "_pushes" in name]
+    remove_old_pushes(LocalFolder(lake.folder), later, 7)
+    assert not [name for name in lake.files() if "_pushes" in name]
 
 
 def test_keep_days(api, lake, source):

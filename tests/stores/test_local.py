@@ -119,6 +119,16 @@ class TestPublishing:
 
         assert b"x" == foreign.read_bytes()
 
+    @pytest.mark.parametrize("target", ["itself", "missing"])
+    def test_foreign_links(self, lake, target):
+        """A link that leads to no file is not listed; one to a file is."""
+        publish(lake)
+        folder = (lake / NAME).parent
+        (folder / "itself").symlink_to(target)
+        (folder / "linked").symlink_to((lake / NAME).name)
+
+        assert {NAME, f"{folder.name}/linked"} == LocalFolder(lake).list_files("dt=").keys()
+
     @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
     def test_no_fsync_of_folders(self, lake, monkeypatch, code):
         """A file system that cannot write a folder through, such as CIFS, is written to as well."""

@@ -9,11 +9,12 @@ from datetime import date, datetime, timezone
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import time_machine
 
 from mailpartner_provider.compat import AirflowFailException
 from mailpartner_provider.errors import BadData, LandingStopped, WrongArgument
 from tests.support.changes import ANNE, AT, BJORN, CARLA, changes, compare, comparing
-from tests.support.days import today, tomorrow, yesterday
+from tests.support.days import days_ago, midnight, today, tomorrow, yesterday
 from tests.support.lake import partition_name, receipt_name
 from tests.support.snapshots import COLUMNS, put_snapshot
 
@@ -240,6 +241,23 @@ class TestArguments:
             comparing(lake, feed, tomorrow()).execute({})
 
         assert not feed.exists()
+
+    def test_changes_of_the_future(self, lake, feed):
+        """Changes that a wrong clock dated a year ahead are named, and freeze nothing."""
+        put_snapshot(lake, yesterday(), [ANNE])
+        put_snapshot(lake, today(), [ANNE, BJORN])
+        comparing(lake, feed, yesterday()).execute({})
+        future = days_ago(-365)
+        put_snapshot(lake, future, [ANNE])
+        with time_machine.travel(midnight(future)):
+            comparing(lake, feed, future).execute({})
+
+        with pytest.raises(BadData, match=f"dt={future}/.* is of a day in the future"):
+            comparing(lake, feed).execute({})
+
+        feed.partition(future).unlink()
+        feed.receipt_path(future).unlink()
+        assert 1 == comparing(lake, feed).execute({})["added"]
 
     def test_without_duckdb(self, lake, feed, monkeypatch):
         """Without DuckDB the error says what to install."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import pyarrow as pa
 import pytest
 
@@ -24,16 +22,16 @@ def test_pool():
     assert usual == pa.default_memory_pool().backend_name
 
 
-def test_several():
-    """Of several landings in a process, which end in any order, the last one restores it."""
+def test_overlapping():
+    """Of two landings at once, the last to end restores the pool that the first one found."""
     usual = pa.default_memory_pool().backend_name
-    first, second = ExitStack(), ExitStack()
+    first, second = least_memory(), least_memory()
 
-    first.enter_context(least_memory())
-    second.enter_context(least_memory())
-    taken = pa.default_memory_pool().backend_name
-    first.close()
-    assert taken == pa.default_memory_pool().backend_name
-    second.close()
+    first.__enter__()
+    during = pa.default_memory_pool().backend_name
+    second.__enter__()
+    first.__exit__(None, None, None)
 
+    assert during == pa.default_memory_pool().backend_name
+    second.__exit__(None, None, None)
     assert usual == pa.default_memory_pool().backend_name

@@ -1,4 +1,4 @@
-"""Reading Parquet files."""
+"""Reading Parquet files, and their row groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import os
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mailpartner_provider.lake.parquet import read_batches
+from mailpartner_provider.lake.parquet import (
+    ROW_GROUP_BYTES,
+    ROW_GROUP_ROWS,
+    in_row_groups,
+    read_batches,
+)
 
 
 def test_memory(tmp_path):
@@ -25,3 +30,16 @@ def test_memory(tmp_path):
 
     assert count == 100_000
     assert most < file.stat().st_size / 4
+
+
+def test_wide_rows():
+    """Row groups have a bounded size, however wide the rows are; usual rows only count."""
+    usual, wide = (pa.record_batch({"text": ["x" * size] * 1000}) for size in (50, 100_000))
+
+    for batch, count in ((usual, 300), (wide, 2)):
+        groups = list(in_row_groups([batch] * count, batch.schema))
+
+        assert count * 1000 == sum(group.num_rows for group in groups)
+        assert max(group.nbytes for group in groups) < ROW_GROUP_BYTES + batch.nbytes
+        full = {group.num_rows for group in groups[:-1]}
+        assert full == {ROW_GROUP_ROWS if batch is usual else 1000}

@@ -107,6 +107,8 @@ def test_of_the_future():
         text(status="fresh"), text(status=None), text(status=["live"]), text(status=""),
         text(rows=None), text(rows="3"), text(rows=3.0), text(rows=True), text(rows=-1),
         text(rows=[3]), text(rows=float("nan")), text(rows={}),
+        text(observed_at=None), text(observed_at=5), text(observed_at="soon"),
+        text(observed_at="2026-11-22"), text(observed_at="2026-11-22T04:00:00"),
     ],
     ids=lambda unreadable: repr(unreadable[:20]),
 )  # fmt: skip

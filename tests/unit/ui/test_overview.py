@@ -90,6 +90,19 @@ def test_late_and_shrunk():
     assert "3 days ago. On 2026-11-22 the list lost 40 %, from 10 to 6" in overview.verdict
 
 
+def test_future():
+    """A landing that a wrong clock dated a year ahead is named, and hides nothing."""
+    overview = look(
+        replace(RECEIPT, snapshot_date="2027-11-22"), RECEIPT, now="2026-11-25T12:00:00"
+    )
+
+    assert ("late", [date(2026, 11, 22)]) == (
+        overview.state,
+        [each.day for each in overview.landings],
+    )
+    assert ["_receipts/dt=2027-11-22.json: it is of a day in the future: delete it"] == overview.odd
+
+
 def test_gaps():
     """Days without a landing are counted after the day before them, until yesterday."""
     days = ["2026-11-22", "2026-11-21", "2026-11-18"]
