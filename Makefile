@@ -55,8 +55,8 @@ test-versions: $(VERSIONS:%=test-%) $(CLOUDS:%=test-%) $(PYTHONS:%=test-python-%
 test-quick: test-3.3 test-lowest  ## all tests on the newest and oldest versions, a part of them on others
 	$(MAKE) test-3.2 test-3.1 test-3.0 test-2.11 test-mwaa-3.0 test-mwaa-2.11 test-python-3.10 test-python-3.13 T='$(QUICK)'
 
-QUICK := tests/airflow tests/hooks tests/loading/test_loading.py tests/landing/changes/test_changes.py \
-  tests/unit/changes tests/unit/api/test_blocks.py
+QUICK := tests/airflow tests/hooks tests/loading/test_loading.py tests/loading/test_telemetry.py \
+  tests/landing/changes/test_changes.py tests/unit/changes tests/unit/api/test_blocks.py
 
 $(VERSIONS:%=test-%) $(CLOUDS:%=test-%):
 	$(MAKE) test AIRFLOW=$(@:test-%=%) REPORT=.versions/$@.xml

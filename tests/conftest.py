@@ -213,6 +213,15 @@ def forks():
     start_forks()
 
 
+@pytest.fixture
+def metrics():
+    """A socket to which metrics are sent."""
+    from tests.support.telemetry import listening
+
+    with listening() as metrics:
+        yield metrics
+
+
 @pytest.fixture(scope="session")
 def database():
     """A migrated metadata database in Airflow's home, without Airflow's default connections."""

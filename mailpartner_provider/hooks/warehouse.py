@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mailpartner_provider.compat import AirflowNotFoundException, BaseHook
@@ -66,6 +67,31 @@ def open_warehouse(conn_id: str, hook_params: Mapping[str, Any] | None) -> Itera
             yield Warehouse(opened, cursor)
 
 
+def openlineage_name(
+    conn_id: str, hook_params: Mapping[str, Any] | None, table: str
+) -> tuple[str, str] | None:
+    """Return the namespace and the name of a table in OpenLineage; None if its hook has none.
+
+    They are those of ``SQLExecuteQueryOperator``, and for DuckDB, which has no hook, those of dbt.
+    """
+    from airflow.providers.openlineage.sqlparser import SQLParser
+
+    connection = BaseHook.get_connection(conn_id)
+    *parents, name = table.lower().split(".")
+    if connection.conn_type == DUCKDB:
+        file, _, _ = str(_duckdb_file(connection)).partition("?")  # a token may follow
+        return f"duckdb://{file}", _full_name(Path(file).stem, parents or ["main"], name)
+    hook = connection.get_hook(hook_params=dict(hook_params or {}))
+    info = hook.get_openlineage_database_info(connection)
+    if info is None:
+        return None
+    parents = parents or [hook.get_openlineage_default_schema()]
+    full_name = _full_name(info.database, parents, name)
+    if info.is_uppercase_names:
+        full_name = full_name.upper()
+    return SQLParser.create_namespace(info), full_name
+
+
 def _open(conn_id: str, connect: Callable[[], Any]) -> Any:
     try:
         return connect()
@@ -82,7 +108,7 @@ def _connect_duckdb(connection: Any) -> Any:
     except ImportError:
         install = "pip install 'mailpartner-provider[changes]'"
         raise WrongArgument(f"conn_id: DuckDB is not installed: {install}") from None
-    file = connection.host or (f"/{connection.schema}" if connection.schema else None)
+    file = _duckdb_file(connection)
     if not file:
         conn_id = connection.conn_id
         raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
@@ -92,3 +118,13 @@ def _connect_duckdb(connection: Any) -> Any:
     database.execute(f"SET threads = {_THREADS}")
     database.execute("SET preserve_insertion_order = false")
     return database
+
+
+def _full_name(database: str | None, parents: list[str], name: str) -> str:
+    """Return the name of a table after its schema, and after its database if that is not there."""
+    databases = [] if len(parents) == 2 else [database]
+    return ".".join(filter(None, [*databases, *parents, name]))
+
+
+def _duckdb_file(connection: Any) -> str | None:
+    return connection.host or (f"/{connection.schema}" if connection.schema else None)

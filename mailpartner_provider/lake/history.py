@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import date, timedelta
+from itertools import islice
 
 from mailpartner_provider.errors import WrongArgument
 from mailpartner_provider.lake import names
 from mailpartner_provider.lake.receipts import Receipt, read_receipt
-from mailpartner_provider.lake.storage import Readable
+from mailpartner_provider.lake.storage import Content, Readable
 from mailpartner_provider.words import counted
 
 log = logging.getLogger(__name__)
+
+_AT_ONCE = 8
+_STEP = 0.2  # seconds after which a stop is noticed
 
 
 def receipt_of(destination: Readable, day: date) -> Receipt | None:
@@ -20,18 +26,33 @@ def receipt_of(destination: Readable, day: date) -> Receipt | None:
 
     :raises BadData: a later version of this package wrote it
     """
-    name = names.receipt_file(day)
-    content = destination.read(name)
-    if content is None:
-        return None
+    return _parse(destination, day, destination.read(names.receipt_file(day)))
+
+
+def read_receipts(
+    destination: Readable, days: Iterable[date], raise_if_stopped: Callable[[], None]
+) -> Iterator[tuple[date, Receipt | None]]:
+    """Read the receipts of these days, in order, as ``receipt_of`` does, but several at a time.
+
+    :param raise_if_stopped: called before each receipt, and while waiting for it; may raise
+    """
+    left = iter(days)
+    reading: deque[tuple[date, Future[Content | None]]] = deque()
+    pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        receipt = read_receipt(content.data, destination.uri(name))
-        if receipt.day != day:
-            raise ValueError(f"it is the receipt of {receipt.snapshot_date}")
-        return receipt
-    except ValueError as error:
-        log.warning("Ignoring unreadable receipt %s: %s", destination.uri(name), error)
-        return None
+        while True:
+            for day in islice(left, _AT_ONCE - len(reading)):
+                name = names.receipt_file(day)
+                reading.append((day, pool.submit(destination.read, name)))
+            if not reading:
+                return
+            day, content = reading.popleft()
+            raise_if_stopped()
+            while not wait([content], _STEP).done:
+                raise_if_stopped()
+            yield day, _parse(destination, day, content.result())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def receipts(destination: Readable, days: Iterable[date] | None = None) -> Iterator[Receipt]:
@@ -112,3 +133,18 @@ def refuse_another(
             f"or, if the connection was only renamed, set its extra renamed_from {evidence}",
             day=newest.day,
         )
+
+
+def _parse(destination: Readable, day: date, content: Content | None) -> Receipt | None:
+    """Parse the file of a receipt; return None if there is none, or if it is damaged."""
+    if content is None:
+        return None
+    uri = destination.uri(names.receipt_file(day))
+    try:
+        receipt = read_receipt(content.data, uri)
+        if receipt.day != day:
+            raise ValueError(f"it is the receipt of {receipt.snapshot_date}")
+        return receipt
+    except ValueError as error:
+        log.warning("Ignoring unreadable receipt %s: %s", uri, error)
+        return None

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from mailpartner_provider.warehouse.request import LoadReport
 
 
@@ -69,7 +67,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
         arguments.check_fixed(self.source, check_destination, "source")
         arguments.check_fixed(self.table, arguments.read_table_in_namespace)
 
-    def _run(self, context: Context) -> LoadReport:
+    def _load(self) -> LoadReport:
         from mailpartner_provider.hooks.iceberg import open_catalog
         from mailpartner_provider.hooks.storage import open_destination
         from mailpartner_provider.operators import arguments
@@ -85,3 +83,9 @@ class UnsubscribeToIcebergOperator(LoadOperator):
         dataset = dataset_of(source)
         request = LoadRequest(source, dataset, table, self.account, removed_days)
         return load(request, catalog, self.iceberg_conn_id, self._stop)
+
+    def _openlineage_name(self, report: LoadReport) -> tuple[str, str] | None:
+        """Return the place of the table's files, by which Spark names it, too."""
+        from mailpartner_provider.operators.telemetry import dataset_name
+
+        return dataset_name(str(report.location))

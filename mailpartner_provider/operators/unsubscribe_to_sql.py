@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from mailpartner_provider.operators.base import LoadOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from mailpartner_provider.warehouse.request import LoadReport, LoadRequest
 
 
@@ -83,7 +81,7 @@ class UnsubscribeToSqlOperator(LoadOperator):
         arguments.check_fixed(self.table, arguments.read_table)
         arguments.check_fixed(self.history_view, arguments.read_history_view, dataset)
 
-    def _run(self, context: Context) -> LoadReport:
+    def _load(self) -> LoadReport:
         from mailpartner_provider.hooks.warehouse import connection_type, open_warehouse
         from mailpartner_provider.warehouse.dialects import dialect_of
         from mailpartner_provider.warehouse.loading import load
@@ -94,6 +92,11 @@ class UnsubscribeToSqlOperator(LoadOperator):
         with open_warehouse(self.conn_id, self.hook_params) as (connection, cursor):
             session = Session(connection, cursor, self.conn_id, dialect.begin, self._stop)
             return load(request, session, dialect, self._stop)
+
+    def _openlineage_name(self, report: LoadReport) -> tuple[str, str] | None:
+        from mailpartner_provider.hooks.warehouse import openlineage_name
+
+        return openlineage_name(self.conn_id, self.hook_params, report.table)
 
     def _request(self) -> LoadRequest:
         """Return the checked arguments, now that templates are rendered."""

@@ -106,6 +106,12 @@ class _IcebergLoader(Loader):
             self._read()
         raise self._conflict(day)
 
+    def finish(self) -> None:
+        fields = self.table.schema().fields
+        self.report.columns = {field.name: str(field.field_type) for field in fields}
+        self.report.location = self.table.location()
+        super().finish()
+
     def _put_copy(self, part: Part, scratch: Path) -> DataFile | None:
         """Put a copy of a day's file into the table's store; return None if it has no rows."""
         (file,) = self.fetch(part, scratch)

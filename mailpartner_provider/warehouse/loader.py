@@ -55,7 +55,7 @@ class Loader(ABC):
         held = self.prepare()
         problems: list[BadData] = []
         days = set()
-        for part in parts.find_parts(request.source, request.dataset, request.today):
+        for part in parts.find_parts(request, self.stop.raise_if_stopped):
             days.add(part.day)
             if isinstance(part, BadData):
                 problems.append(part)
@@ -126,6 +126,7 @@ class Loader(ABC):
             self.report.unchanged_days += 1
             return
         rows = self._load_day(part)
+        self.report.sources.append(parts.uri_of(self.request.source, self.request.dataset, part))
         self.report.days += 1
         self.report.rows += rows
 

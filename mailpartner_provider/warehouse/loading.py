@@ -42,6 +42,7 @@ class _SqlLoader(Loader):
         self.dialect = dialect
         self.statements = Statements(dialect, request.table, self.columns, by_day)
         self.held: dict[date, Held] = {}
+        self.report.columns = self.statements.types()
 
     def prepare(self) -> Iterable[date]:
         create_table(self.session, self.statements)

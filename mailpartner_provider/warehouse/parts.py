@@ -14,15 +14,27 @@ import pyarrow.parquet as pq
 
 from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData, NothingToLand, UnknownPartition, WrongArgument
-from mailpartner_provider.lake.history import days_until, days_with_receipts, receipt_of, receipts
+from mailpartner_provider.lake.history import (
+    days_until,
+    days_with_receipts,
+    read_receipts,
+    receipt_of,
+    receipts,
+)
 from mailpartner_provider.lake.layouts import CREATED, digest_of_all, read_index
-from mailpartner_provider.lake.names import partition_file
+from mailpartner_provider.lake.names import partition_file, receipt_file
 from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, Receipt, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
 from mailpartner_provider.lake.storage import Destination
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
-from mailpartner_provider.warehouse.request import CHANGES, CURRENT, RECEIPTS, SNAPSHOTS
+from mailpartner_provider.warehouse.request import (
+    CHANGES,
+    CURRENT,
+    RECEIPTS,
+    SNAPSHOTS,
+    LoadRequest,
+)
 
 _TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
@@ -89,24 +101,35 @@ def columns_of(dataset: str, receipt: Receipt) -> pa.Schema:
     return created_schema(email) if is_created else snapshot_schema(email)
 
 
-def find_parts(source: Destination, dataset: str, today: date) -> Iterator[Part | BadData]:
+def find_parts(
+    request: LoadRequest, raise_if_stopped: Callable[[], None]
+) -> Iterator[Part | BadData]:
     """Yield the days to load, the oldest first; for an unreadable day, an error.
 
-    :param today: the present day in UTC
+    :param raise_if_stopped: called before each day, and while waiting for its receipt; may raise
     :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
     """
-    if dataset == CURRENT:
-        yield from _find_current(source, days_until(source, today))
+    source = request.source
+    if request.dataset == CURRENT:
+        yield from _find_current(source, days_until(source, request.today))
         return
-    for day in reversed(days_with_receipts(source)):
-        receipt = receipt_of(source, day)
-        yield _part(dataset, receipt) if receipt else _unreadable(source, day)
+    days = reversed(days_with_receipts(source))
+    for day, receipt in read_receipts(source, days, raise_if_stopped):
+        yield _part(request.dataset, receipt) if receipt else _unreadable(source, day)
 
 
 def find_part(source: Destination, dataset: str, day: date) -> Part | None:
     """Return a day to load, as it is in the lake now; None if it has no readable receipt."""
     receipt = receipt_of(source, day)
     return _part(dataset, receipt) if receipt else None
+
+
+def uri_of(source: Destination, dataset: str, part: Part) -> str:
+    """Return the URI of what a day is loaded from: its file, its receipt, or all of ``created``."""
+    if dataset == RECEIPTS:
+        return source.uri(receipt_file(part.day))
+    is_created = getattr(part.receipt, "partition_by", None) == CREATED
+    return source.uri("").rstrip("/") if is_created else source.uri(partition_file(part.day))
 
 
 def values_of(part: Part) -> list[Any]:

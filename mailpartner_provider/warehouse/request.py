@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -42,7 +42,12 @@ class LoadRequest(NamedTuple):
 
 @dataclass
 class LoadReport:
-    """The result of a load; ``days`` and ``rows`` count only what this load loaded."""
+    """The result of a load; ``days`` and ``rows`` count only what this load loaded.
+
+    :param sources: the URIs of what the days were loaded from
+    :param columns: the columns of the table and their types
+    :param location: where the table has its files; None in a database
+    """
 
     destination: str
     dataset: str
@@ -53,10 +58,14 @@ class LoadReport:
     unchanged_days: int = 0
     removed_days: int = 0
     newest_day: str | None = None
+    sources: list[str] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+    location: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a flat dict of strings, numbers and nulls."""
-        return asdict(self)
+        """Return what users see of it: a flat dict of strings, numbers and nulls."""
+        hidden = ("sources", "columns", "location")
+        return {name: value for name, value in asdict(self).items() if name not in hidden}
 
 
 def check_name(name: object, argument: str) -> str:

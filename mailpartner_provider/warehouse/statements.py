@@ -54,6 +54,11 @@ class Statements:
             )
         return [*statements, _create(self.dialect, self.loaded, LOADED)]
 
+    def types(self) -> dict[str, str]:
+        """Return the SQL type of each column of the table."""
+        columns = self.columns.insert(0, ACCOUNT)
+        return {column.name: self.dialect.type_of(column.type) for column in columns}
+
     def names_of(self, table: str) -> str:
         """Return the statement that selects all columns of a table, but no rows."""
         return f"SELECT * FROM {table} WHERE 1 = 0"

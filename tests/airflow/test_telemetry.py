@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
-
 import pytest
 
 from mailpartner_provider.compat import AirflowSkipException
 from mailpartner_provider.operators.telemetry import dataset_name
 from mailpartner_provider.privacy.hashing import EmailMode
 from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
-from tests import LINEAGE
 from tests.support.api import THREE
 from tests.support.changes import begin, comparing
-from tests.support.dags import dag_of
-from tests.support.days import noon, today, yesterday
+from tests.support.days import today, yesterday
 from tests.support.docs import PAGES
 from tests.support.landing import land, operator
 from tests.support.pushing import opt_outs, pushing
-from tests.support.runs import run_by_hand
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.telemetry import columns, names, statistics, told
 
 SNAPSHOT = snapshot_schema()
-
-
-def told(task_id: str, *tasks) -> dict:
-    """Run tasks; return the event that OpenLineage received when one had ended."""
-    already = len(LINEAGE.read_text().splitlines()) if LINEAGE.exists() else 0
-    run = run_by_hand(dag_of(*tasks), noon())
-    events = [json.loads(line) for line in LINEAGE.read_text().splitlines()[already:]]
-    (event,) = (
-        event
-        for event in events
-        if event["eventType"] == "COMPLETE"
-        and event["job"]["name"] == f"{run.dag_run.dag_id}.{task_id}"
-    )
-    return event
-
-
-def columns(event: dict) -> list[tuple[str, str]]:
-    (output,) = event["outputs"]
-    return [(field["name"], field["type"]) for field in output["facets"]["schema"]["fields"]]
 
 
 def described(schema) -> list[tuple[str, str]]:
@@ -58,13 +30,11 @@ class TestLineage:
         event = told("land", operator(lake))
 
         place = lake.partition()
-        assert [(api.url.removesuffix("/v1"), "v1/unsubscribe/list")] == [
-            (each["namespace"], each["name"]) for each in event["inputs"]
-        ]
-        (output,) = event["outputs"]
-        assert ("file", str(place)) == (output["namespace"], output["name"])
-        statistics = output["outputFacets"]["outputStatistics"]
-        assert (3, place.stat().st_size) == (statistics["rowCount"], statistics["size"])
+        list_of_api = (api.url.removesuffix("/v1"), "v1/unsubscribe/list")
+        assert [list_of_api] == names(event["inputs"])
+        assert [("file", str(place))] == names(event["outputs"])
+        assert 3 == statistics(event)["rowCount"]
+        assert place.stat().st_size == statistics(event)["size"]
         assert described(SNAPSHOT) == columns(event)
 
     def test_other_columns(self, api, lake):
@@ -86,9 +56,8 @@ class TestLineage:
         assert [str(lake.partition(day)) for day in (today(), yesterday())] == [
             each["name"] for each in event["inputs"]
         ]
-        (output,) = event["outputs"]
-        assert str(feed.partition()) == output["name"]
-        assert 1 == output["outputFacets"]["outputStatistics"]["rowCount"]
+        assert [("file", str(feed.partition()))] == names(event["outputs"])
+        assert 1 == statistics(event)["rowCount"]
         assert described(changes_schema(SNAPSHOT)) == columns(event)
 
     def test_push(self, api, lake, tmp_path):
@@ -98,12 +67,9 @@ class TestLineage:
         event = told("push", operator(lake), pushing(lake, given))
 
         assert [str(lake.partition()), str(given)] == [each["name"] for each in event["inputs"]]
-        (output,) = event["outputs"]
-        assert (api.url.removesuffix("/v1"), "v1/unsubscribe/list") == (
-            output["namespace"],
-            output["name"],
-        )
-        assert 1 == output["outputFacets"]["outputStatistics"]["rowCount"]
+        list_of_api = (api.url.removesuffix("/v1"), "v1/unsubscribe/list")
+        assert [list_of_api] == names(event["outputs"])
+        assert 1 == statistics(event)["rowCount"]
 
     @pytest.mark.parametrize(
         ("source", "expected"),
@@ -140,6 +106,7 @@ class TestLineage:
         [
             ("s3://lake/a/dt=2026-11-24/x", ("s3://lake", "a/dt=2026-11-24/x")),
             ("file:///lake/a b", ("file", "/lake/a b")),
+            ("/lake/a b", ("file", "/lake/a b")),
             ("https://api.mailpartner.fr/v1/me", ("https://api.mailpartner.fr", "v1/me")),
         ],
     )
@@ -168,37 +135,9 @@ push({lake!r}, sys.argv[1])
 
 
 class TestMetrics:
-    @pytest.fixture
-    def statsd(self):
-        """A socket to which metrics are sent."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.settimeout(PATIENCE_SECONDS)
-            yield listener
-
-    @staticmethod
-    def sent(statsd, script: str, place: str, count: int) -> tuple[str, dict]:
-        """Run a script that sends so many metrics; return what it prints, and the metrics."""
-        environment = {
-            **os.environ,
-            "AIRFLOW__METRICS__STATSD_ON": "True",
-            "AIRFLOW__METRICS__STATSD_PORT": str(statsd.getsockname()[1]),
-            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # it has a way to write tags
-        }
-        command = [sys.executable, "-c", script, place]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-
-        found = {}
-        while len(found) < count:
-            name, _, value = statsd.recv(4096).decode().partition(":")
-            if name.startswith("airflow.mailpartner."):
-                name, *tags = name.split(",")
-                found[name.removeprefix("airflow.mailpartner.")] = (value, set(tags))
-        return done.stdout, found
-
-    def test_landing(self, api, lake, statsd):
+    def test_landing(self, api, lake, metrics):
         """A landing sends its rows, bytes, rejected records, lag and duration, tagged."""
-        printed, found = self.sent(statsd, LAND, str(lake), 5)
+        printed, found = metrics.sent_by(LAND, str(lake), 5)
 
         tags = {"task_id=land", "conn_id=mailpartner_default"}
         assert {"rows", "bytes", "rejected", "lag", "duration"} == found.keys()
@@ -209,12 +148,12 @@ class TestMetrics:
         assert found["duration"][0].endswith("|ms")
         assert all(f"`mailpartner.{name}`" in PAGES["docs/guides/airflow.md"] for name in found)
 
-    def test_push(self, api, lake, statsd, tmp_path):
+    def test_push(self, api, lake, metrics, tmp_path):
         """A push sends how many people were added, there already, or invalid, and its duration."""
         land(lake)
         opt_outs(tmp_path / "given", ["zoe@example.com", "x@y.fr", "no address"])
 
-        _, found = self.sent(statsd, PUSH.format(lake=str(lake)), str(tmp_path / "given"), 4)
+        _, found = metrics.sent_by(PUSH.format(lake=str(lake)), str(tmp_path / "given"), 4)
 
         tags = {"dag_id=dag", "task_id=push", "conn_id=mailpartner_default"}
         duration = found.pop("push.duration")
