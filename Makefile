@@ -30,12 +30,11 @@ help:  ## show these commands
 demo: $(VENV)/ready  ## land two days of a made-up list and their changes with a real Airflow
 	@$(RUN) -m demo.run
 
-# The tests of speed run last, because they need the cores for themselves, and on one version.
+# The tests of speed run on one version.
 test: $(VENV)/ready  ## run all tests but the campaigns; T=tests/unit/api: those of a folder
 	$(IN_MEMORY) $(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal --hypothesis-profile $(HYPOTHESIS) \
 	  $(if $(REPORT),--junit-xml $(REPORT) -o junit_suite_name="$$($(RUN) -c '$(INSTALLED)')") \
-	  $(or $(T),--ignore tests/project/test_speed.py)
-	$(if $(T)$(filter-out 3.3,$(AIRFLOW)),,$(RUN) -m pytest tests/project/test_speed.py)
+	  $(or $(T),$(if $(filter-out 3.3,$(AIRFLOW)),--ignore tests/project/test_speed.py))
 
 # One more than there are cores, because tests also wait.
 WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))

@@ -56,10 +56,10 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("what", "limit"),
         [
-            ("a bomb", 96 * 2**20),
-            ("records", 96 * 2**20),
-            ("white space", 96 * 2**20),
-            ("white space after a record", 96 * 2**20),
+            ("a bomb", 64 * 2**20),
+            ("records", 64 * 2**20),
+            ("white space", 64 * 2**20),
+            ("white space after a record", 64 * 2**20),
             ("numbered records", 2**20),
             ("empty gzip members", 2**20),
         ],
@@ -76,7 +76,7 @@ class TestLimits:
 
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak < 48 * 2**20
+        assert peak < 32 * 2**20
         assert 1 == len(api.asked)
         assert not lake.exists()
 

@@ -120,7 +120,7 @@ def test_event_by_hand(lake, duckdb_file):
     """An event without a receipt wakes the load up as any other does."""
     put_snapshot(lake.folder, today(), [ANNE])
 
-    _, run = run_by_scheduler(event(LOCAL), dag_of(loading(lake), schedule=[Asset(LOCAL)]))
+    _, run = run_by_scheduler(event("by hand"), dag_of(loading(lake), schedule=[Asset("by hand")]))
 
     assert {"load": "success"} == run.states
     assert ["anne@example.com"] == emails(duckdb_file)

@@ -237,7 +237,7 @@ def test_memory(store, file, tmp_path):
     """Sending and fetching a file takes less than 100 MB, whatever its size."""
     large, copy = tmp_path / "large", tmp_path / "copy"
     with large.open("wb") as content:
-        content.truncate(400 * 2**20)
+        content.truncate(200 * 2**20)
     command = [sys.executable, "-c", MEASURE, store.uri, *map(str, (file, large, copy))]
 
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
