@@ -97,10 +97,11 @@ class TestLineage:
     def test_unknown(self, two_days, duckdb_file, monkeypatch):
         """A load whose table cannot be named ends well, and sends no lineage."""
 
-        def forget(context):
-            monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
+        def disconnect(context):
+            connection = json.dumps({"conn_type": "unheard-of"})
+            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", connection)
 
-        event = told("load", loading(two_days, on_success_callback=forget))
+        event = told("load", loading(two_days, on_success_callback=disconnect))
 
         assert ([], []) == (event["inputs"], event["outputs"])
         assert 1 == len(duckdb_file.query("FROM unsubscribes"))
