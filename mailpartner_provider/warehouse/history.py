@@ -113,5 +113,5 @@ def _email_key(statements: Statements) -> str:
     if "email" not in names:
         return "CAST(NULL AS VARCHAR(64))"
     hashed = statements.dialect.email_hash("email")
-    # Behind the hash of an erased person may stand the addresses of others.
+    # The addresses of others may follow the hash of an erased person.
     return f"CASE WHEN email LIKE 'sha256:%' THEN substr(email, 8, 64) ELSE {hashed} END"
