@@ -6,11 +6,11 @@
     {{ adapter.dispatch('email_key', 'mailpartner')(column) }}
 {%- endmacro %}
 
-{# The key of a landed record. An erased address is a key already, after "sha256:". #}
+{# The key of a landed record. An erased address is a key already, after "sha256:"; addresses of others may follow it. #}
 {% macro landed_email_key() -%}
     {%- set email_mode = var('mailpartner_email_mode') -%}
     {%- if email_mode == 'plain' -%}
-        case when email like 'sha256:%' then substr(email, 8) else {{ mailpartner.email_key('email') }} end
+        case when email like 'sha256:%' then substr(email, 8, 64) else {{ mailpartner.email_key('email') }} end
     {%- elif email_mode in ('sha256', 'hmac') -%}
         email_{{ email_mode }}
     {%- elif email_mode == 'drop' -%}

@@ -41,8 +41,8 @@ class PersonHash(NamedTuple):
         """Yield the hashes of the people in the e-mail column of a snapshot."""
         if self.mode.name != PLAIN:
             return iter(emails)
-        # An erasure replaces the address with a hash.
+        # An erasure replaces the address with a hash; the addresses of others may follow it.
         return (
-            email.removeprefix(HASH_PREFIX) if email.startswith(HASH_PREFIX) else self.of(email)
+            email[len(HASH_PREFIX) :][:64] if email.startswith(HASH_PREFIX) else self.of(email)
             for email in emails
         )

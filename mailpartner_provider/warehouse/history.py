@@ -113,4 +113,5 @@ def _email_key(statements: Statements) -> str:
     if "email" not in names:
         return "CAST(NULL AS VARCHAR(64))"
     hashed = statements.dialect.email_hash("email")
-    return f"CASE WHEN email LIKE 'sha256:%' THEN substr(email, 8) ELSE {hashed} END"
+    # The addresses of others may follow the hash of an erased person.
+    return f"CASE WHEN email LIKE 'sha256:%' THEN substr(email, 8, 64) ELSE {hashed} END"

@@ -14,6 +14,7 @@ from tests.support.changes import comparing
 from tests.support.days import days_ago
 from tests.support.deadly import load_stepwise
 from tests.support.docs import block
+from tests.support.erasing import erased
 from tests.support.intervals import comebacks, intervals, key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
@@ -125,10 +126,24 @@ def test_questions(lake, feed, server):
 
 def test_erased(lake, feed, server):
     """A person whose address was erased from a later day keeps the key."""
-    erased = (1, f"sha256:{key_of(ANNE[1])}", EARLY, None)
-    load_days(lake, feed, {2: [ANNE], 1: [erased]})
+    redacted = (1, f"sha256:{key_of(ANNE[1])}", EARLY, None)
+    load_days(lake, feed, {2: [ANNE], 1: [redacted]})
 
     assert [("hats", key_of(ANNE[1]), 1, EARLY, days_ago(2), None, None)] == held(server)
+
+
+def test_erased_beside_another(lake, feed, server):
+    """The key of a record of two people, one of whom was erased, is the hash of that one; the
+    address of the other does not get into the view."""
+    put_snapshot(lake.folder, days_ago(1), [(1, "anne@example.com, bob@example.com", EARLY, None)])
+    erased(lake, "anne@example.com")
+    comparing(lake, feed, days_ago(1)).execute({})
+    assert "bob@example.com" in feed.rows(days_ago(1))[0]["email"]
+
+    load(feed, "changes", account="hats", history_view="history")
+
+    expected = ("hats", key_of("anne@example.com"), 1, EARLY, days_ago(1), None, None)
+    assert [expected] == held(server)
 
 
 @pytest.mark.parametrize("email_mode", ["sha256", "drop"])

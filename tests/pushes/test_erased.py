@@ -57,5 +57,15 @@ def test_listed(api, pushed):
     assert ZOE in [each["email"] for each in api.unsubscribes]
 
 
+def test_listed_beside_another(api, lake, tmp_path):
+    """An erased person whose record also names somebody else is not pushed."""
+    api.unsubscribes = [{"id": 1, "email": f"{ZOE}, bob@example.com", "createdAt": None}]
+    land(lake)
+    erased(lake)
+    assert "bob@example.com" in lake.rows()[0]["email"]
+
+    assert (1, 0) == counts(push(lake, opt_outs(tmp_path / "given.parquet", [ZOE])))
+
+
 def counts(receipt) -> tuple[int, int]:
     return receipt["already_listed"], receipt["added"]
