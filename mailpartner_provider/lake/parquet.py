@@ -66,15 +66,19 @@ def read_batches(
         yield from parquet.iter_batches(rows or ROW_GROUP_ROWS, [row_group], columns)
 
 
-def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+def in_row_groups(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, are_small: bool = False
+) -> Iterator[pa.Table]:
     """Cut rows into tables of ``ROW_GROUP_ROWS`` rows; wide rows, and the last ones, into shorter.
 
     A row group is held in memory more than once while it is written.
+
+    :param are_small: there are so many small batches that measuring each would take too long
     """
     held, size = pa.Table.from_batches([], schema), 0
     for batch in batches:
         held = pa.concat_tables([held, pa.Table.from_batches([batch])])
-        size += batch.nbytes
+        size += 0 if are_small else batch.nbytes
         while held.num_rows >= ROW_GROUP_ROWS:
             yield held.slice(0, ROW_GROUP_ROWS).combine_chunks()
             held = held.slice(ROW_GROUP_ROWS)

@@ -53,7 +53,8 @@ def split_by_day(
 
         def partition(day: date | None, slices: list[tuple[int, tuple[int, int]]]) -> Partition:
             def rows() -> Iterator[pa.Table]:
-                return in_row_groups((batches[number].slice(*at) for number, at in slices), records)
+                parts = (batches[number].slice(*at) for number, at in slices)
+                return in_row_groups(parts, records, are_small=True)
 
             def write() -> Path:
                 finished = folder / f"{day}.parquet"
