@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mailpartner_provider.errors import LandingStopped, WrongArgument
-from mailpartner_provider.lake.parquet import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY_LIMIT = "256MB"  # beyond it, DuckDB writes to the scratch folder
 OLD_MEMORY_LIMIT = "512MB"  # before DuckDB 1.5, which is less frugal
+MORE_MEMORY = "1GB"  # for rows of several kilobytes, which DuckDB sorts in memory
 THREADS = 2  # each takes its share of the memory
 OLD_THREADS = 1  # before DuckDB 1.5, two that begin to write to disk at once can fail
+
+_BATCH_ROWS = 8192
 
 # The records of an id are compared as a multiset. GROUP BY treats nulls as equal, and a sum of zero
 # means that a record occurs as often in one list as in the other.
@@ -114,24 +116,47 @@ class Comparison:
         return self._run(sql, scratch)
 
     def _run(self, sql: str, scratch: Path) -> Iterator[pa.RecordBatch]:
+        """Yield the result of a query, which is run again if it needs more memory than usual."""
+        batches = self._read(sql, scratch)
+        try:
+            first = next(batches, None)
+        except _OutOfMemory:
+            batches = self._read(sql, scratch, MORE_MEMORY)
+            first = next(batches, None)
+        if first is not None:
+            yield first
+            yield from batches
+
+    def _read(
+        self, sql: str, scratch: Path, memory_limit: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
         duckdb = _import_duckdb()
         is_old = not hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader")
-        memory_limit, threads = (
-            (OLD_MEMORY_LIMIT, OLD_THREADS) if is_old else (MEMORY_LIMIT, THREADS)
-        )
-        settings = _settings(scratch, memory_limit, threads)
+        usual, threads = (OLD_MEMORY_LIMIT, OLD_THREADS) if is_old else (MEMORY_LIMIT, THREADS)
+        settings = _settings(scratch, memory_limit or usual, threads)
         try:
             with duckdb.connect(":memory:", config=settings) as self._connection:
                 found = self._connection.sql(sql)  # runs when it is read
                 self.raise_if_stopped()
                 read = found.fetch_arrow_reader if is_old else found.to_arrow_reader
-                yield from read(ROW_GROUP_ROWS)
-        except duckdb.Error as error:
-            self.raise_if_stopped()
-            # Only the kind of the error: its text may quote a record.
-            raise OSError(f"DuckDB's {type(error).__name__}") from None
+                for batch in read(_BATCH_ROWS):
+                    self.raise_if_stopped()
+                    yield batch
+            return
+        except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow's once it is read
+            kind = type(error).__name__
+            is_memory = str(error).startswith("Out of Memory Error")
         finally:
             self._connection = None
+        self.raise_if_stopped()
+        # Outside, because the text and context of the original error may quote a record.
+        if is_memory:
+            raise _OutOfMemory("DuckDB's OutOfMemoryException")
+        raise OSError(f"DuckDB's {kind}")
+
+
+class _OutOfMemory(OSError):
+    """DuckDB needs more memory."""
 
 
 def _import_duckdb() -> ModuleType:

@@ -28,13 +28,10 @@ def read_parquet(uri: str, column: str) -> Iterator[str | None]:
         path = ObjectStoragePath(uri)
         dataset = ds.dataset(path.path, filesystem=path.fs, format="parquet")
         _check_column(column, dataset.schema.names, uri)
-        kind = dataset.schema.field(column).type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise WrongArgument(f"column: {column!r} of {uri} holds {kind}, not text")
-        for batch in dataset.to_batches(columns=[column]):
-            yield from batch.column(0).to_pylist()
+        for file in dataset.get_fragments():  # each has its own columns
+            _check_text(column, file.physical_schema, file.path)
+            for batch in file.to_batches(columns=[column]):
+                yield from batch.column(0).to_pylist()
 
 
 def read_query(conn_id: str, sql: str, column: str) -> Iterator[str | None]:
@@ -72,6 +69,15 @@ def _check_column(column: str, names: Iterable[str], where: str) -> str:
     if column not in names:
         raise WrongArgument(f"column: {where} has no {column!r}, only {', '.join(names) or 'none'}")
     return column
+
+
+def _check_text(column: str, schema: pa.Schema, where: str) -> None:
+    _check_column(column, schema.names, where)
+    kind = schema.field(column).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise WrongArgument(f"column: {column!r} of {where} holds {kind}, not text")
 
 
 def _text(value: Any, column: str) -> str | None:

@@ -14,6 +14,7 @@ from mailpartner_provider.words import first_line
 
 DUCKDB = "duckdb"
 
+_IN_MEMORY = ":memory:"  # gone when the task ends
 _MEMORY_LIMIT = "60MB"  # beyond it, DuckDB writes to files beside the database
 _THREADS = 2  # each fills row groups of its own in memory
 
@@ -109,13 +110,14 @@ def _connect_duckdb(connection: Any) -> Any:
         install = "pip install 'mailpartner-provider[changes]'"
         raise WrongArgument(f"conn_id: DuckDB is not installed: {install}") from None
     file = _duckdb_file(connection)
-    if not file:
+    if not file or file.startswith(_IN_MEMORY):
         conn_id = connection.conn_id
         raise WrongArgument(f"conn_id: set the host of {conn_id} to the database file")
     database = duckdb.connect(file)
     # DuckDB keeps written blocks in memory up to the limit. Tables have no order to preserve.
     database.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
     database.execute(f"SET threads = {_THREADS}")
+    database.execute("SET TimeZone = 'UTC'")  # for columns of the type TIMESTAMP
     database.execute("SET preserve_insertion_order = false")
     return database
 

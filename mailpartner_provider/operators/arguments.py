@@ -187,6 +187,16 @@ def read_table(table: Any) -> str:
     return check_name(table, "table")
 
 
+def read_account(account: Any) -> str | None:
+    """Read ``account``; None is the connection id in the newest receipt.
+
+    The text "None" is refused, because a template makes it of nothing.
+    """
+    if account is None or (isinstance(account, str) and account.strip() not in ("", "None")):
+        return account
+    raise WrongArgument(f"account: expected a name, or None without a template, got {account!r}")
+
+
 def read_table_in_namespace(table: Any) -> str:
     """Read ``table`` of an Iceberg catalog, in which every table has a namespace."""
     if "." in check_name(table, "table"):

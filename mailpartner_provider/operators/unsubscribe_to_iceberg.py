@@ -27,8 +27,8 @@ class UnsubscribeToIcebergOperator(LoadOperator):
     :param iceberg_conn_id: a connection of the type ``iceberg``, which is the catalog (templated)
     :param account: the value of the column ``account``; None: the connection id in the newest
         receipt (templated)
-    :param removed_days: what to do with loaded days that the source no longer has: ``keep`` or
-        ``delete``
+    :param removed_days: what to do with days of the account that the source no longer has:
+        ``keep`` or ``delete``
     :return: counts and days; never a record or an address
     :raises WrongArgument: an argument without a template is wrong; raised when the DAG is parsed
     :raises AirflowFailException: an argument, the table or the source is wrong: Airflow does not
@@ -65,6 +65,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
 
         arguments.read_removed_days(self.removed_days)
         arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.account, arguments.read_account)
         arguments.check_fixed(self.table, arguments.read_table_in_namespace)
 
     def _load(self) -> LoadReport:
@@ -74,6 +75,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
 
         source = open_destination(self.source, "source")
         table = arguments.read_table_in_namespace(self.table)
+        account = arguments.read_account(self.account)
         removed_days = arguments.read_removed_days(self.removed_days)
         catalog = open_catalog(self.iceberg_conn_id)
 
@@ -81,7 +83,7 @@ class UnsubscribeToIcebergOperator(LoadOperator):
         from mailpartner_provider.warehouse.request import LoadRequest
 
         dataset = dataset_of(source)
-        request = LoadRequest(source, dataset, table, self.account, removed_days)
+        request = LoadRequest(source, dataset, table, account, removed_days)
         return load(request, catalog, self.iceberg_conn_id, self._stop)
 
     def _openlineage_name(self, report: LoadReport) -> tuple[str, str] | None:

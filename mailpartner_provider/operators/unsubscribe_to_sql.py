@@ -30,8 +30,8 @@ class UnsubscribeToSqlOperator(LoadOperator):
         landing
     :param account: the value of the column ``account``; None: the connection id in the newest
         receipt (templated)
-    :param removed_days: what to do with loaded days that the source no longer has: ``keep`` or
-        ``delete``
+    :param removed_days: what to do with days of the account that the source no longer has:
+        ``keep`` or ``delete``
     :param history_view: only for ``changes``: the name of a view to create, of the intervals in
         which each person was suppressed; None: no view (templated)
     :param hook_params: arguments for the hook of the connection, as for ``SQLExecuteQueryOperator``
@@ -78,6 +78,7 @@ class UnsubscribeToSqlOperator(LoadOperator):
         dataset = arguments.read_dataset(self.dataset)
         arguments.read_removed_days(self.removed_days)
         arguments.check_fixed(self.source, check_destination, "source")
+        arguments.check_fixed(self.account, arguments.read_account)
         arguments.check_fixed(self.table, arguments.read_table)
         arguments.check_fixed(self.history_view, arguments.read_history_view, dataset)
 
@@ -109,7 +110,7 @@ class UnsubscribeToSqlOperator(LoadOperator):
             source=open_destination(self.source, "source"),
             dataset=dataset,
             table=arguments.read_table(self.table),
-            account=self.account,
+            account=arguments.read_account(self.account),
             removed_days=arguments.read_removed_days(self.removed_days),
             history_view=arguments.read_history_view(self.history_view, dataset),
             today=arguments.utc_day(),

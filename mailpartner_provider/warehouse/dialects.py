@@ -15,9 +15,10 @@ _SPACES = "' ' || " + " || ".join(f"chr({code})" for code in (9, 10, 11, 12, 13,
 class Dialect:
     """The SQL of one warehouse.
 
-    In the templates, ``{table}`` is the table, ``{columns}`` the columns of the files, ``{file}`` a
-    local copy of a file, ``{uri}`` the file in the lake, ``{staged}`` a temporary table with the
-    column ``{definitions}``, and ``{stage}`` a temporary stage for files.
+    In the templates, ``{table}`` is the table, ``{name}`` the table without its schema,
+    ``{columns}`` the columns of the files, ``{file}`` a local copy of a file, ``{uri}`` the file in
+    the lake, ``{staged}`` a temporary table with the columns ``{definitions}``, and ``{stage}`` a
+    temporary stage for files.
 
     :param name: the name of the warehouse
     :param text: the type of texts
@@ -32,6 +33,7 @@ class Dialect:
     :param stage: the statement that copies one file there
     :param adds_account: whether staged files need the account as their first column
     :param trim: the expression for ``{text}`` without the characters ``{spaces}`` at both ends
+    :param view: the beginning of the statement that creates or replaces ``{view}``
     :param insert_parameters: the parameters of ``insert``: ``account``, ``files``, or both; None
         for PostgreSQL's COPY, which reads the rows as CSV
     :param sources: the beginning of the URIs that the warehouse can read; empty: any
@@ -53,6 +55,7 @@ class Dialect:
     stage: str | None = None
     adds_account: bool = False
     trim: str = "trim(BOTH {spaces} FROM {text})"
+    view: str = "CREATE OR REPLACE VIEW {view} AS"
     insert_parameters: tuple[str, ...] | None = ("account",)
     sources: str = ""
     has_indexes: bool = False
@@ -111,7 +114,9 @@ DIALECTS = {
         name="PostgreSQL",
         text="TEXT",
         instant="TIMESTAMPTZ",
-        lock="SELECT pg_advisory_xact_lock(hashtext('{table}'))",
+        # Otherwise a transaction might not see what was loaded while it waited for the lock.
+        begin="SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        lock="SELECT pg_advisory_xact_lock(hashtext('{name}'))",
         insert="COPY {table} (account, {columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')",
         insert_parameters=None,
         sha256="encode(sha256(convert_to({text}, 'UTF8')), 'hex')",
@@ -123,9 +128,9 @@ DIALECTS = {
         name="Redshift",
         text="VARCHAR(65535)",
         now="GETDATE()",
-        prepare=(
-            "DROP TABLE IF EXISTS {staged}",
-            "CREATE TEMPORARY TABLE {staged} (\n{definitions}\n)",
+        prepare=(  # DROP could drop somebody's permanent table of this name
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {staged} (\n{definitions}\n)",
+            "DELETE FROM {staged}",
         ),
         sources="s3://",
         stage="COPY {staged}\nFROM '{uri}'\nIAM_ROLE DEFAULT\nFORMAT AS PARQUET",
@@ -150,6 +155,7 @@ DIALECTS = {
         insert_parameters=(),
         sha256="sha2({text}, 256)",
         trim="trim({text}, {spaces})",
+        view="CREATE OR REPLACE VIEW {view} COPY GRANTS AS",  # otherwise nobody else may read it
     ),
 }
 

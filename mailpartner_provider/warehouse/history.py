@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from mailpartner_provider.warehouse.session import Session
 from mailpartner_provider.warehouse.statements import Statements
+from mailpartner_provider.warehouse.target import begin
 
 _HASHED = ("email_sha256", "email_hmac")
 
 # A record is on the list from its own snapshot until the next change of its id. Records of the same
 # id and person that follow each other without a gap are one interval.
 _VIEW = """
-CREATE OR REPLACE VIEW {view} AS
+{create}
 WITH
     days AS (
         SELECT DISTINCT account, id, snapshot_date, previous_snapshot_date
@@ -92,14 +93,15 @@ def create_view(session: Session, statements: Statements, view: str) -> None:
 
     :raises OSError: the warehouse failed
     """
-    session.begin()
+    begin(session, statements)
     session.define("creating the view", history_view(statements, view))
     session.commit()
 
 
 def history_view(statements: Statements, view: str) -> str:
     """Return the statement that creates the view of a table of changes."""
-    return _VIEW.format(view=view, table=statements.table, email_key=_email_key(statements))
+    create = statements.dialect.view.format(view=view)
+    return _VIEW.format(create=create, table=statements.table, email_key=_email_key(statements))
 
 
 def _email_key(statements: Statements) -> str:

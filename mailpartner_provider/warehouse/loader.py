@@ -15,6 +15,7 @@ from pathlib import Path
 from mailpartner_provider.errors import BadData, UnknownPartition, WrongArgument
 from mailpartner_provider.lake.scratch import temporary_folder
 from mailpartner_provider.warehouse import parts
+from mailpartner_provider.warehouse.columns import columns_of
 from mailpartner_provider.warehouse.parts import File, Part
 from mailpartner_provider.warehouse.request import CURRENT, DELETE, LoadReport, LoadRequest
 from mailpartner_provider.warehouse.session import Stop
@@ -39,7 +40,7 @@ class Loader(ABC):
             )
         self.request = request
         self.stop = stop
-        self.columns = parts.columns_of(request.dataset, newest)
+        self.columns = columns_of(request.dataset, newest)
         self.report = LoadReport(request.destination, request.dataset, request.table, account)
 
     def run(self) -> LoadReport:
@@ -112,7 +113,7 @@ class Loader(ABC):
 
     def landed_now(self, part: Part) -> Part:
         """Return the day as it is in the lake now."""
-        landed = parts.find_part(self.request.source, self.request.dataset, part.day)
+        landed = parts.find_part(self.request, part.day)
         if landed is None:
             raise BadData(
                 f"{part.day} was removed from {self.report.destination} while it was loaded",
@@ -121,17 +122,17 @@ class Loader(ABC):
         return landed
 
     def _load_unless_held(self, part: Part) -> None:
-        self.report.newest_day = str(part.day)
         if self.holds(part):
             self.report.unchanged_days += 1
-            return
-        rows = self._load_day(part)
-        self.report.sources.append(parts.uri_of(self.request.source, self.request.dataset, part))
-        self.report.days += 1
-        self.report.rows += rows
+        else:
+            part = self._load_day(part)
+            self.report.sources.append(parts.uri_of(self.request, part))
+            self.report.days += 1
+            self.report.rows += part.rows
+        self.report.newest_day = str(part.day)
 
-    def _load_day(self, part: Part) -> int:
-        """Load a day, again if it is landed again before the commit; return the number of rows."""
+    def _load_day(self, part: Part) -> Part:
+        """Load a day, again if it is landed again before the commit; return what was loaded."""
         for _ in range(_TRIES):
             try:
                 with temporary_folder() as scratch:
@@ -143,7 +144,7 @@ class Loader(ABC):
             if landed.sha256 == part.sha256:
                 rows = counted(part.rows, "row")
                 log.info("Loaded %s of %s into %s", rows, part.day, self.request.table)
-                return part.rows
+                return part
             part = landed
         raise UnknownPartition(
             f"{part.day} in {self.report.destination} is landed again and again: load it later",
@@ -171,7 +172,8 @@ class Loader(ABC):
 
 def _summary(problems: list[BadData]) -> BadData:
     """Return the error of the newest day, with the number of other days that have one."""
-    last = problems[-1]
+    newest = max(problems, key=lambda problem: problem.day or date.min)
     if len(problems) == 1:
-        return last
-    return type(last)(f"{last}; {len(problems) - 1} more days could not be loaded", day=last.day)
+        return newest
+    text = f"{newest}; {len(problems) - 1} more days could not be loaded"
+    return type(newest)(text, day=newest.day)

@@ -11,8 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from mailpartner_provider.errors import BadData
-from mailpartner_provider.warehouse import parts
 from mailpartner_provider.warehouse.bulk import CsvRows, write_with_account
+from mailpartner_provider.warehouse.columns import values_of
 from mailpartner_provider.warehouse.dialects import Dialect
 from mailpartner_provider.warehouse.history import create_view
 from mailpartner_provider.warehouse.loader import Loader
@@ -20,7 +20,7 @@ from mailpartner_provider.warehouse.parts import File, Part
 from mailpartner_provider.warehouse.request import CURRENT, RECEIPTS, LoadReport, LoadRequest
 from mailpartner_provider.warehouse.session import OutOfMemory, Session, Stop
 from mailpartner_provider.warehouse.statements import Statements
-from mailpartner_provider.warehouse.target import Held, create_table, read_held
+from mailpartner_provider.warehouse.target import Held, begin, create_table, read_held
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +70,7 @@ class _SqlLoader(Loader):
         where = [self.report.account, *([part.day] if statements.by_day else [])]
         try:
             self._stage(files)
-            session.begin()
-            if lock := statements.lock():
-                session.execute("waiting for other loads", lock)
+            begin(session, statements)
             session.execute("DELETE", statements.delete(), where)
             self._insert(part, files)
             ((rows,),) = session.fetch("SELECT", statements.count(), where)
@@ -93,7 +91,7 @@ class _SqlLoader(Loader):
 
     def remove(self, day: date) -> None:
         where = [self.report.account, day]
-        self.session.begin()
+        begin(self.session, self.statements)
         self.session.execute("DELETE", self.statements.delete(), where)
         self.session.execute("DELETE", self.statements.forget(), where)
         self.session.commit()
@@ -139,7 +137,7 @@ class _SqlLoader(Loader):
         what = f"loading into {self.request.table}"
         paths = [file.path for file in files]
         if self.request.dataset == RECEIPTS:
-            values = [self.report.account, *parts.values_of(part)]
+            values = [self.report.account, *values_of(part.receipt)]
             self.session.execute(what, self.statements.insert_values(), values)
         elif self.dialect.insert_parameters is None:
             self._copy(what, paths)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mailpartner_provider.days import parse_utc
 from mailpartner_provider.errors import BadData, NothingToLand, UnknownPartition, WrongArgument
 from mailpartner_provider.lake.history import (
     days_until,
@@ -26,8 +24,6 @@ from mailpartner_provider.lake.names import partition_file, receipt_file
 from mailpartner_provider.lake.receipts import LIVE, ChangesReceipt, Receipt, SnapshotReceipt
 from mailpartner_provider.lake.scratch import digest
 from mailpartner_provider.lake.storage import Destination
-from mailpartner_provider.privacy.hashing import EmailMode
-from mailpartner_provider.schemas import changes_schema, created_schema, snapshot_schema
 from mailpartner_provider.warehouse.request import (
     CHANGES,
     CURRENT,
@@ -35,8 +31,6 @@ from mailpartner_provider.warehouse.request import (
     SNAPSHOTS,
     LoadRequest,
 )
-
-_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
 
 class Part(NamedTuple):
@@ -90,17 +84,6 @@ def check_source(dataset: str, receipt: Receipt, uri: str) -> None:
         )
 
 
-def columns_of(dataset: str, receipt: Receipt) -> pa.Schema:
-    """Return the columns of the files of a dataset, or of its receipts."""
-    if dataset == RECEIPTS:
-        return _receipt_columns(type(receipt))
-    email = EmailMode(receipt.email_mode).column
-    if isinstance(receipt, ChangesReceipt):
-        return changes_schema(snapshot_schema(email))
-    is_created = isinstance(receipt, SnapshotReceipt) and receipt.partition_by == CREATED
-    return created_schema(email) if is_created else snapshot_schema(email)
-
-
 def find_parts(
     request: LoadRequest, raise_if_stopped: Callable[[], None]
 ) -> Iterator[Part | BadData]:
@@ -109,32 +92,36 @@ def find_parts(
     :param raise_if_stopped: called before each day, and while waiting for its receipt; may raise
     :raises NothingToLand: the dataset is ``current``, and there is no live snapshot yet
     """
-    source = request.source
     if request.dataset == CURRENT:
-        yield from _find_current(source, days_until(source, request.today))
+        found = list(_find_current(request))
+        if not found:
+            uri = request.source.uri("")
+            raise NothingToLand(f"{uri} has no live snapshot yet, which is the current list")
+        yield from found
         return
-    days = reversed(days_with_receipts(source))
-    for day, receipt in read_receipts(source, days, raise_if_stopped):
-        yield _part(request.dataset, receipt) if receipt else _unreadable(source, day)
+    days = reversed(days_with_receipts(request.source))
+    for day, receipt in read_receipts(request.source, days, raise_if_stopped):
+        yield _part(request.dataset, receipt) if receipt else _unreadable(request.source, day)
 
 
-def find_part(source: Destination, dataset: str, day: date) -> Part | None:
-    """Return a day to load, as it is in the lake now; None if it has no readable receipt."""
-    receipt = receipt_of(source, day)
-    return _part(dataset, receipt) if receipt else None
+def find_part(request: LoadRequest, day: date) -> Part | None:
+    """Return a day to load, as it is in the lake now; None if it has no readable receipt.
+
+    For ``current``, return the newest live list, which may be of a later day by now.
+    """
+    if request.dataset == CURRENT:
+        return next((part for part in _find_current(request) if isinstance(part, Part)), None)
+    receipt = receipt_of(request.source, day)
+    return _part(request.dataset, receipt) if receipt else None
 
 
-def uri_of(source: Destination, dataset: str, part: Part) -> str:
+def uri_of(request: LoadRequest, part: Part) -> str:
     """Return the URI of what a day is loaded from: its file, its receipt, or all of ``created``."""
-    if dataset == RECEIPTS:
+    source = request.source
+    if request.dataset == RECEIPTS:
         return source.uri(receipt_file(part.day))
     is_created = getattr(part.receipt, "partition_by", None) == CREATED
     return source.uri("").rstrip("/") if is_created else source.uri(partition_file(part.day))
-
-
-def values_of(part: Part) -> list[Any]:
-    """Return a receipt as the values of a row, in the order of the columns."""
-    return [_value(field.name, getattr(part.receipt, field.name)) for field in fields(part.receipt)]
 
 
 def fetch(
@@ -172,15 +159,15 @@ def check_columns(files: list[File], columns: pa.Schema, part: Part) -> None:
             )
 
 
-def _find_current(source: Destination, days: list[date]) -> Iterator[Part | BadData]:
-    for day in days:
+def _find_current(request: LoadRequest) -> Iterator[Part | BadData]:
+    source = request.source
+    for day in days_until(source, request.today):
         receipt = receipt_of(source, day)
         if receipt is None:
             yield _unreadable(source, day)
         elif receipt.status == LIVE or getattr(receipt, "partition_by", None) == CREATED:
             yield _part(CURRENT, receipt)
             return
-    raise NothingToLand(f"{source.uri('')} has no live snapshot yet, which is the current list")
 
 
 def _part(dataset: str, receipt: Receipt) -> Part:
@@ -197,29 +184,6 @@ def _declared(source: Destination, part: Part) -> dict[str, str]:
     if digest_of_all(each.sha256 for each in index.values()) != part.sha256:
         raise _unknown(source, part, f"the index in {source.uri('')} does not match its receipt")
     return {name: declared.sha256 for name, declared in sorted(index.items())}
-
-
-def _receipt_columns(kind: type[Receipt]) -> pa.Schema:
-    columns = []
-    for field in fields(kind):
-        name = "row_count" if field.name == "rows" else field.name  # ROWS is reserved in SQL
-        kind_of_value, _, optional = str(field.type).partition(" | ")
-        columns.append(pa.field(name, _type(name, kind_of_value), nullable=bool(optional)))
-    return pa.schema(columns)
-
-
-def _type(name: str, kind_of_value: str) -> pa.DataType:
-    if kind_of_value == "str" and name.endswith("_date"):
-        return pa.date32()
-    if kind_of_value == "str" and name.endswith("_at"):
-        return pa.timestamp("us", tz="UTC")
-    return _TYPES[kind_of_value]
-
-
-def _value(name: str, value: Any) -> Any:
-    if isinstance(value, str) and name.endswith("_date"):
-        return date.fromisoformat(value)
-    return parse_utc(value) if isinstance(value, str) and name.endswith("_at") else value
 
 
 def _unreadable(source: Destination, day: date) -> BadData:

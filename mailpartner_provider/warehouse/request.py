@@ -13,7 +13,8 @@ from mailpartner_provider.lake.storage import Destination
 CURRENT, CHANGES, SNAPSHOTS, RECEIPTS = DATASETS = ("current", "changes", "snapshots", "receipts")
 KEEP, DELETE = REMOVED_DAYS = ("keep", "delete")
 
-_TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.){0,2}[A-Za-z_][A-Za-z0-9_]*")
+_TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.){0,2}([A-Za-z_][A-Za-z0-9_]*)")
+_LONGEST = 63 - len("_loaded")  # PostgreSQL cuts names of more than 63 characters
 
 
 class LoadRequest(NamedTuple):
@@ -21,7 +22,7 @@ class LoadRequest(NamedTuple):
 
     :param account: the value of the column ``account``; None: the connection id in the newest
         receipt
-    :param removed_days: what to do with loaded days that the lake no longer has
+    :param removed_days: what to do with days of the account that the lake no longer has
     :param history_view: the view to create; None: no view
     :param today: the present day in UTC; receipts of later days declare no current list
     """
@@ -73,9 +74,10 @@ def check_name(name: object, argument: str) -> str:
 
     :raises WrongArgument: it is not such a name
     """
-    if isinstance(name, str) and _TABLE.fullmatch(name):
-        return name
+    found = _TABLE.fullmatch(name) if isinstance(name, str) else None
+    if found and found[1] != "None" and len(found[1]) <= _LONGEST:  # "None": a template of nothing
+        return found[0]
     raise WrongArgument(
         f"{argument}: expected a name such as 'unsubscribes' or 'mailpartner.unsubscribes', "
-        f"without quotes, got {name!r}"
+        f"without quotes and of at most {_LONGEST} characters, got {name!r}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -88,16 +88,19 @@ class Session:
     def fetch(self, what: str, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Execute a statement, and return the rows of its result."""
         self.execute(what, statement, parameters)
-        return self._call(what, lambda: list(self._cursor.fetchall()))
+        rows = self._call(what, lambda: list(self._cursor.fetchall()))
+        # Dicts if the connection of PostgreSQL has the extra {"cursor": "dictcursor"}.
+        return [list(row.values()) if isinstance(row, Mapping) else row for row in rows]
 
     def names(self, statement: str) -> list[str] | None:
         """Return the columns of the result of a statement; None if it fails."""
         try:
             self.execute("SELECT", statement)
+            return [column[0].lower() for column in self._cursor.description]
         except OSError:
-            self.rollback()
             return None
-        return [column[0].lower() for column in self._cursor.description]
+        finally:
+            self.rollback()
 
     def copy(self, what: str, statement: str, chunks: Iterable[bytes]) -> None:
         """Execute PostgreSQL's COPY FROM STDIN with these bytes."""

@@ -48,7 +48,7 @@ class Statements:
         columns = self.columns.insert(0, ACCOUNT)
         statements = [_create(self.dialect, self.table, columns)]
         if self.dialect.has_indexes and self.by_day:
-            index = f"{self.table.rpartition('.')[2]}_by_day"
+            index = f"{self._name}_by_day"
             statements.append(
                 f"CREATE INDEX IF NOT EXISTS {index} ON {self.table} (account, snapshot_date)"
             )
@@ -78,8 +78,12 @@ class Statements:
         return self._bound(f"SELECT {day}, count(*)\nFROM {self.table}\nWHERE account = ?{group}")
 
     def lock(self) -> str | None:
-        """Return the statement that waits until other loads into the table have ended."""
-        return self.dialect.lock and self.dialect.lock.format(table=self.table)
+        """Return the statement that waits until other loads into the table have ended.
+
+        It also waits for loads into tables of the same name in other schemas, because a name
+        without schema may be of any.
+        """
+        return self.dialect.lock and self.dialect.lock.format(name=self._name.lower())
 
     def delete(self) -> str:
         """Return the statement that deletes the rows to replace: see ``by_day``."""
@@ -120,17 +124,20 @@ class Statements:
         )
 
     @property
+    def _name(self) -> str:
+        return self.table.rpartition(".")[2]
+
+    @property
     def _of_day(self) -> str:
         return " AND snapshot_date = ?" if self.by_day else ""
 
     def _filled(self, template: str, **more: str) -> str:
-        name = self.table.rpartition(".")[2]
         return template.format(
             table=self.table,
             columns=", ".join(self.columns.names),
             definitions=_definitions(self.dialect, self.columns),
-            staged=f"{name}_staged",
-            stage=f"{name}_stage",
+            staged=f"{self._name}_staged",
+            stage=f"{self._name}_stage",
             **more,
         )
 

@@ -22,9 +22,9 @@ _DISTINCTIVE = {
 
 
 class Held(NamedTuple):
-    """A day in the table: the digest that was recorded, and the number of rows found."""
+    """A day in the table: the digest that was recorded, if any, and the number of rows found."""
 
-    sha256: str
+    sha256: str | None
     rows: int
 
 
@@ -45,12 +45,23 @@ def create_table(session: Session, statements: Statements) -> None:
     tables = {statements.table: statements.columns, statements.loaded: LOADED}
     found = {table: session.names(statements.names_of(table)) for table in tables}
     if None in found.values():
+        begin(session, statements)
         for statement in statements.create():
             session.define("creating the table", statement)
         session.commit()
     for table, names in found.items():
         if names is not None:
             check_columns(table, names, tables[table])
+
+
+def begin(session: Session, statements: Statements) -> None:
+    """Begin a transaction, and wait until other loads into the table have ended.
+
+    :raises OSError: the warehouse failed
+    """
+    session.begin()
+    if lock := statements.lock():
+        session.execute("waiting for other loads", lock)
 
 
 def read_held(
@@ -70,9 +81,11 @@ def read_held(
     session.rollback()
     rows_of = {day and _date(day): int(rows) for day, rows in counted}
     digests = {_date(row[3]): row[4] for row in found}
+    of_no_day = rows_of.pop(None, 0)
     if request.dataset == CURRENT:
-        rows_of = dict.fromkeys(digests, rows_of[None])
-    return {day: Held(sha256, rows_of.get(day, 0)) for day, sha256 in digests.items()}
+        rows_of = dict.fromkeys(digests, of_no_day)
+    days = digests.keys() | rows_of.keys()
+    return {day: Held(digests.get(day), rows_of.get(day, 0)) for day in days}
 
 
 def check_columns(table: str, found: list[str], expected: pa.Schema) -> None:

@@ -56,6 +56,10 @@ def loaded(lake, server):
     [
         ({"dataset": "all"}, "dataset: expected 'current', 'changes', 'snapshots' or 'receipts'"),
         ({"table": "x; DROP TABLE unsubscribes"}, "table: expected a name such as 'unsubscribes'"),
+        ({"table": "x." + 57 * "y"}, "table: expected a name such as 'unsubscribes'"),
+        ({"table": "None"}, "table: expected a name such as 'unsubscribes'"),
+        ({"account": "None"}, "account: expected a name, or None without a template, got 'None'"),
+        ({"account": " "}, "account: expected a name, or None without a template, got ' '"),
         ({"removed_days": "drop"}, "removed_days: expected 'keep' or 'delete'"),
         ({"history_view": "history"}, "history_view: only applies to dataset='changes'"),
         ({"source": "lake"}, "source: expected an absolute local folder"),
@@ -242,6 +246,47 @@ def test_unreadable_receipt(lake, server):
     assert landed(lake, days_ago(2), today()) == held(server)
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("observed_at", "lately"), ("rejected", None), ("previous_rows", "3"), ("bytes", 2**63)],
+)
+def test_wrong_member(lake, server, member, value):
+    """A receipt with a value of another type is named, and all other receipts are loaded."""
+    for days in (2, 1, 0):
+        put_snapshot(lake.folder, days_ago(days), [ANNE])
+    receipt = lake.receipt(yesterday())
+    lake.receipt_path(yesterday()).write_text(json.dumps({**receipt, member: value}))
+
+    with pytest.raises(BadData, match=f"the receipt of {yesterday()} has no valid {member}: rest"):
+        load(lake, "receipts", account="hats")
+
+    days = server.query("SELECT snapshot_date FROM unsubscribes ORDER BY snapshot_date")
+    assert [(days_ago(2),), (today(),)] == days
+
+
+def test_unreadable_receipt_alone(lake, server):
+    """When no other list is live, a damaged receipt is an error, and no reason to skip the task."""
+    put_snapshot(lake.folder, yesterday(), [ANNE], status="backdated")
+    put_snapshot(lake.folder, today(), [ANNE, BJORN])
+    lake.receipt_path().write_text("{")
+
+    with pytest.raises(BadData, match=f"the receipt of {today()} in .* cannot be read"):
+        load(lake, account="hats")
+
+
+def test_receipt_damaged_since(loaded, server):
+    """When the receipt of the loaded list is damaged later, that is the error, not the older list
+    before it, which does not take its place."""
+    load(loaded, account="hats")
+    before = held(server)
+    loaded.receipt_path().write_text("{")
+
+    with pytest.raises(BadData, match=f"^the receipt of {today()} in .* be read.*; 1 more days"):
+        load(loaded, account="hats")
+
+    assert before == held(server)
+
+
 def test_future_receipt(loaded, server):
     """A receipt of a later version fails the task, which says which version wrote it."""
     before = held(server)
@@ -309,6 +354,16 @@ def test_no_rights(lake, postgres, monkeypatch):
 
     with pytest.raises(OSError, match=r"creating the table failed: InvalidSchemaName: no schema"):
         load(lake, account="hats")
+
+
+@pytest.mark.parametrize("host", [":memory:", ":memory:lake", None])
+def test_database_in_memory(lake, monkeypatch, host):
+    """A database that is gone when the task ends is refused."""
+    put_snapshot(lake.folder, today(), [ANNE])
+    monkeypatch.setenv("AIRFLOW_CONN_GONE", json.dumps({"conn_type": "duckdb", "host": host}))
+
+    with pytest.raises(AirflowFailException, match="set the host of gone to the database file"):
+        load(lake, account="hats", conn_id="gone")
 
 
 def test_unreachable(lake, tmp_path, monkeypatch):

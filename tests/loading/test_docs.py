@@ -113,6 +113,26 @@ def test_redshift():
     assert section("Redshift") == script(of_redshift())
 
 
+@ENGINE
+def test_staged_by_redshift(postgres):
+    """A permanent table with the name of Redshift's temporary one stays as it is, as far as
+    PostgreSQL, from which Redshift comes, can tell."""
+    statements = Statements(DIALECTS["redshift"], "unsubscribes", snapshot_schema(), by_day=False)
+    postgres.query("CREATE TABLE unsubscribes_staged AS SELECT 'of somebody' AS note")
+
+    with open_warehouse(CONN_ID, None) as (connection, cursor):
+        for _ in range(2):
+            for statement in statements.prepare():
+                cursor.execute(statement)
+            cursor.execute(
+                "INSERT INTO unsubscribes_staged VALUES (1, 'a', NULL, '2026-11-23', '')"
+            )
+        assert cursor.execute("SELECT count(*) FROM unsubscribes_staged").fetchone() == (1,)
+        connection.commit()
+
+    assert [("of somebody",)] == postgres.query("SELECT * FROM unsubscribes_staged")
+
+
 def view(conn_type: str, table: str = "unsubscribe_changes") -> str:
     columns = changes_schema(snapshot_schema())
     return history_view(Statements(DIALECTS[conn_type], table, columns, by_day=True), "history")
@@ -121,6 +141,11 @@ def view(conn_type: str, table: str = "unsubscribe_changes") -> str:
 def test_history():
     """The page shows the view of the intervals."""
     assert section("The view") == f"{view('duckdb')};"
+
+
+def test_grants():
+    """Snowflake keeps the grants of a view only if it is told to; other databases always do."""
+    assert view("snowflake").startswith("CREATE OR REPLACE VIEW history COPY GRANTS AS\n")
 
 
 @ENGINE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from itertools import count
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -10,12 +12,16 @@ from hypothesis import strategies as st
 
 from tests.support.changes import comparing
 from tests.support.days import days_ago
-from tests.support.intervals import intervals, key_of
+from tests.support.deadly import load_stepwise
+from tests.support.docs import block
+from tests.support.intervals import comebacks, intervals, key_of
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.snapshots import put_snapshot
+from tests.support.waiting import wait_until
 from tests.support.warehouses import in_order, load
 
+CAME_BACK = block("docs/guides/loading.md", "sql", "AS back")
 COLUMNS = "account, email_key, id, created_at, seen_from, gone_by, last_seen_on"
 EARLY, LATE = (datetime(year, 7, 20, 8, tzinfo=timezone.utc) for year in (2015, 2025))
 ADDRESSES = ["anne@example.com", " Anne@Example.com\t", "\u00a0björn@example.com\n", "ÉLODIE@x"]
@@ -57,6 +63,7 @@ def test_as_in_the_snapshots(request, tmp_path_factory, kind):
         load(feed, "changes", account="hats", table=table, history_view="history")
 
         assert intervals("hats", days) == held(server)
+        assert comebacks("hats", days) == in_order(server.query(CAME_BACK))
 
     check()
 
@@ -71,6 +78,34 @@ def load_days(lake, feed, days, **arguments):
 
 
 ANNE = (1, "anne@example.com", EARLY, None)
+
+
+@pytest.mark.engine
+def test_at_once(tmp_path, postgres):
+    """Loads that create the view at the same time wait for each other."""
+    feeds = [Lake(tmp_path / name) for name in ("hats", "shoes")]
+    for feed in feeds:
+        put_snapshot(tmp_path / "list", days_ago(1), [ANNE])
+        comparing(Lake(tmp_path / "list"), feed, days_ago(1), max_removed=None).execute({})
+    reports = []
+
+    def load_shoes():
+        reports.append(load(feeds[1], "changes", account="shoes", history_view="history"))
+
+    other = Thread(target=load_shoes)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    commits = count(1)
+
+    def before(what):
+        if what == "COMMIT" and next(commits) == 3:  # of the tables, of the day, of the view
+            other.start()
+            wait_until(lambda: postgres.query(waiting) == [(1,)] or not other.is_alive())
+
+    load_stepwise(str(feeds[0]), "changes", before, history_view="history")
+    other.join()
+
+    assert [1] == [report["days"] for report in reports]
+    assert [("hats",), ("shoes",)] == in_order(postgres.query("SELECT account FROM history"))
 
 
 def test_questions(lake, feed, server):

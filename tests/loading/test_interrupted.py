@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
+from threading import Thread
 
 import pytest
 
@@ -12,7 +14,8 @@ from tests.support.changes import ANNE, BJORN, CARLA, DORA
 from tests.support.days import days_ago, today, yesterday
 from tests.support.deadly import killed, load_stepwise
 from tests.support.snapshots import put_snapshot
-from tests.support.warehouses import in_order, load, rows_of
+from tests.support.waiting import wait_until
+from tests.support.warehouses import CONN_ID, in_order, load, rows_of
 
 
 def held(server):
@@ -84,6 +87,66 @@ def test_landed_while_loaded(lake, server, dataset):
 
     assert landed(lake) == held(server)
     assert (1, 2) == (report.days, report.rows)
+
+
+def test_newer_list_while_loaded(lake, server):
+    """When the next day is landed while a list is loaded, the table gets the newer list."""
+    put_snapshot(lake.folder, yesterday(), [ANNE])
+    once = iter([[BJORN, CARLA]])
+
+    def before(what):
+        if what == "INSERT":
+            for people in once:
+                put_snapshot(lake.folder, today(), people)
+
+    report = load_stepwise(str(lake), "current", before)
+
+    assert landed(lake, today()) == held(server)
+    assert (1, 2, str(today())) == (report.days, report.rows, report.newest_day)
+
+
+@pytest.mark.engine
+def test_overtaken(lake, postgres):
+    """A load that another one overtakes with a newer list does not bring the older one back."""
+    put_snapshot(lake.folder, yesterday(), [ANNE])
+    load(lake, account="hats")
+    put_snapshot(lake.folder, yesterday(), [BJORN])
+    once = iter([[BJORN, CARLA]])
+
+    def before(what):
+        if what == "waiting for other loads":
+            for people in once:
+                put_snapshot(lake.folder, today(), people)
+                load(lake, account="hats")
+
+    load_stepwise(str(lake), "current", before)
+
+    assert landed(lake, today()) == held(postgres)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("at", ["COMMIT", "DELETE"])  # of the tables; of the rows to replace
+def test_at_once(lake, postgres, monkeypatch, at):
+    """A first load that begins while another one runs waits, and sees then what that one loaded,
+    also where transactions are isolated from each other by default."""
+    options = {"options": r"-c default_transaction_isolation=repeatable\ read"}
+    connection = json.dumps({**postgres.connection, "extra": options})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", connection)
+    put_snapshot(lake.folder, today(), [ANNE, BJORN])
+    reports = []
+    other = Thread(target=lambda: reports.append(load(lake, account="hats")))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+    def before(what):
+        if what == at and other.ident is None:
+            other.start()
+            wait_until(lambda: postgres.query(waiting) == [(1,)] or not other.is_alive())
+
+    load_stepwise(str(lake), "current", before)
+    other.join()
+
+    assert [2] == [report["rows"] for report in reports]
+    assert landed(lake) == held(postgres)
 
 
 def test_landed_between_receipt_and_file(lake, server):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 
 import pyarrow as pa
 import pytest
@@ -14,7 +16,7 @@ from tests.support.days import days_ago, today, yesterday
 from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.snapshots import many, put_snapshot, put_table
-from tests.support.warehouses import in_order, load, rows_of
+from tests.support.warehouses import CONN_ID, in_order, load, rows_of
 
 ACCOUNT = "mailpartner_default"
 
@@ -211,6 +213,21 @@ class TestDays:
 
         assert landed(lake, "hats") == held(server)
 
+    def test_removed_though_not_recorded(self, lake, server):
+        """A day that the lake has no more goes, also after its record was deleted because the
+        source had moved."""
+        for days in (1, 0):
+            put_snapshot(lake.folder, days_ago(days), [ANNE, BJORN])
+        load(lake, "snapshots", account="hats")
+        server.query("DELETE FROM unsubscribes_loaded")
+        lake.partition(yesterday()).unlink()
+        lake.receipt_path(yesterday()).unlink()
+
+        report = load(lake, "snapshots", account="hats", removed_days="delete")
+
+        assert landed(lake, "hats") == held(server)
+        assert (1, 1) == (report["days"], report["removed_days"])
+
     def test_changes(self, lake, feed, warehouse):
         """The changes of each day, those of days on which nothing changed among them."""
         for days, people in ((3, [ANNE, BJORN]), (2, [ANNE, BJORN]), (1, [BJORN, CARLA])):
@@ -286,6 +303,56 @@ def test_email_modes(api, lake, warehouse, email_mode):
     load(lake)
 
     assert landed(lake) == held(warehouse)
+
+
+@pytest.mark.parametrize("length", [1, 56])
+def test_length_of_names(lake, server, length):
+    """A table's name may be as long as its companions' names allow."""
+    put_snapshot(lake.folder, today(), [ANNE])
+    name = "t" * length
+
+    for _ in range(2):
+        load(lake, "snapshots", account="hats", table=name)
+
+    assert landed(lake, "hats") == held(server, table=name)
+    assert 1 == len(held(server, table=f"{name}_loaded"))
+
+
+@pytest.fixture
+def new_york(monkeypatch):
+    """A machine in New York."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("new_york")
+def test_instants_without_zone(lake, server):
+    """In a table made by hand, instants without a time zone are in UTC, wherever the task runs."""
+    server.query(
+        "CREATE TABLE unsubscribes (account VARCHAR, id BIGINT, email VARCHAR, created_at "
+        "TIMESTAMP, snapshot_date DATE, extra_fields VARCHAR)"
+    )
+    put_snapshot(lake.folder, today(), [ANNE])
+
+    load(lake, account="hats")
+
+    assert [(ANNE[2].replace(tzinfo=None),)] == held(server, "created_at")
+
+
+@pytest.mark.engine
+def test_rows_as_dicts(lake, postgres, monkeypatch):
+    """A connection whose extra asks for rows as dicts, for other tasks, is read as well."""
+    connection = json.dumps({**postgres.connection, "extra": {"cursor": "dictcursor"}})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", connection)
+    put_snapshot(lake.folder, today(), [ANNE, BJORN])
+
+    reports = [load(lake, "snapshots", account="hats") for _ in range(2)]
+
+    assert [1, 0] == [report["days"] for report in reports]
+    assert landed(lake, "hats") == held(postgres)
 
 
 @pytest.mark.engine

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from functools import partial
+from operator import itemgetter
 
 import pytest
+import time_machine
 
-from mailpartner_provider.errors import BadData
+from mailpartner_provider.errors import BadData, Conflict
 from tests.support.api import connect
-from tests.support.days import days_ago, today
+from tests.support.days import days_ago, midnight, today, yesterday
 from tests.support.lake import partition_name, receipt_name
 from tests.support.landing import land
 from tests.support.pushing import confirm, opt_outs, push
@@ -185,3 +188,27 @@ def test_odd_outcome(pushed, source, odd):
     for work in (confirm, partial(push, source=source)):
         with pytest.raises(BadData, match="is no journal of email_sha256"):
             work(pushed)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_partitions_in_the_midst(api, lake, source, kept):
+    """While partitions by day of opt-out are replaced, nobody counts as missing."""
+    land(lake, partition_by="created")
+    push(lake, source)
+    land(lake, partition_by="created")
+    index = json.loads(lake.files()["_partitions.json"])
+    some = dict(list(index.items())[:kept])
+    lake.restore({**lake.files(), "_partitions.json": json.dumps(some).encode()})
+
+    with pytest.raises(Conflict, match="_partitions.json is not what its receipt declares"):
+        confirm(lake)
+
+
+def test_backdated_partitions(api, lake, source):
+    """Partitions that were landed late, for a day after the last live list, are read."""
+    with time_machine.travel(midnight(days_ago(2)) + timedelta(hours=12)):
+        assert "live" == land(lake, partition_by="created")["status"]
+    assert "backdated" == land(lake, yesterday(), partition_by="created")["status"]
+
+    assert (1, 2) == itemgetter("already_listed", "added")(push(lake, source))
+    assert (0, 1, 0, 0, 0) == counts(confirm(lake))

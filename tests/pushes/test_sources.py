@@ -85,6 +85,18 @@ class TestParquet:
         with pytest.raises(AirflowFailException, match=r"column: .* has no 'mail', only email"):
             push(landed, opt_outs(tmp_path / "a.parquet", []), column="mail")
 
+    def test_no_column_in_a_file(self, landed, tmp_path):
+        """A folder in which one file lacks the column is refused, and nobody is pushed: its people
+        would count as rows without an address."""
+        folder = tmp_path / "given"
+        opt_outs(folder / "a.parquet", ["a@x.fr"])
+        opt_outs(folder / "b.parquet", ["b@x.fr"], column="mail")
+
+        with pytest.raises(AirflowFailException, match=r"b\.parquet has no 'email', only mail"):
+            push(landed, folder)
+
+        assert not [name for name in landed.files() if "_pushes" in name]
+
     @pytest.mark.parametrize("name", ["nothing", "text"])
     def test_unreadable(self, landed, tmp_path, name):
         """A file that is not there, or is no Parquet, is an error that names it."""

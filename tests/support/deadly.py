@@ -28,11 +28,15 @@ class Stepwise(Session):
 
 
 def load_stepwise(
-    source: str, dataset: str, before: Callable[[str], object], stop: Stop | None = None
+    source: str,
+    dataset: str,
+    before: Callable[[str], object],
+    stop: Stop | None = None,
+    **arguments: Any,
 ) -> LoadReport:
     """Load a destination, with a look at each step."""
     stop = stop or Stop()
-    request = LoadRequest(open_destination(source), dataset, "unsubscribes", "hats")
+    request = LoadRequest(open_destination(source), dataset, "unsubscribes", "hats", **arguments)
     connection = json.loads(os.environ[f"AIRFLOW_CONN_{CONN_ID.upper()}"])
     dialect = DIALECTS[connection["conn_type"]]
     with open_warehouse(CONN_ID, None) as (connection, cursor):

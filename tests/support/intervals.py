@@ -32,6 +32,18 @@ def intervals(account: str, days: Mapping[date, Iterable[tuple]]) -> list[tuple]
     return in_order([*ended, *still])
 
 
+def comebacks(account: str, days: Mapping[date, Iterable[tuple]]) -> list[tuple]:
+    """Go through the snapshots, day by day; return who was on the list again, and from when."""
+    found: list[tuple] = []
+    ever: set[str] = set()
+    before: set[str] = set()
+    for day, records in days.items():
+        listed = {key_of(address) for _, address, *_ in records}
+        found += [(account, key, day) for key in listed & ever - before]
+        ever, before = ever | listed, listed
+    return in_order(found)
+
+
 def key_of(address: str) -> str:
     """Return the key of an address as the lake's hashes are made, or its token once erased."""
     if address.startswith("sha256:"):

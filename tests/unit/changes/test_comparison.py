@@ -178,12 +178,17 @@ def test_more_than_memory(tmp_path, monkeypatch):
 
 
 def test_too_little_memory(tmp_path, monkeypatch):
-    """Where even that does not do, an error says so, and quotes no record."""
+    """Rows that need more than the usual memory get it; where even that does not do, an error says
+    so, and quotes no record."""
     monkeypatch.setattr(diff, "MEMORY_LIMIT", "1MB")
     monkeypatch.setattr(diff, "OLD_MEMORY_LIMIT", "1MB")
     before = [(key, f"{key}@example.com", None, None) for key in range(150_000)]
     file = write(tmp_path, "now", before)
 
+    found = Comparison().changes([file], RECORD.names, tmp_path)
+    assert 150_000 == sum(batch.num_rows for batch in found)
+
+    monkeypatch.setattr(diff, "MORE_MEMORY", "1MB")
     with pytest.raises(OSError, match=r"^DuckDB's OutOfMemoryException$") as caught:
         list(Comparison().changes([file], RECORD.names, tmp_path))
 
@@ -194,8 +199,10 @@ def test_damaged(tmp_path):
     """A file that is no Parquet is an error of its own kind, which quotes nothing."""
     (tmp_path / "now").write_bytes(b"zoe@example.com")
 
-    with pytest.raises(OSError, match=r"^DuckDB's \w+$"):
+    with pytest.raises(OSError, match=r"^DuckDB's \w+$") as caught:
         list(Comparison().changes([tmp_path / "now"], RECORD.names, tmp_path))
+
+    assert caught.value.__context__ is None
 
 
 def test_stopped(tmp_path):
@@ -213,6 +220,20 @@ def test_stopped(tmp_path):
     with pytest.raises(LandingStopped):
         list(under_way.changes([file], RECORD.names, tmp_path))
     thread.join()
+
+
+def test_stopped_at_its_end(tmp_path):
+    """So is one whose result is being read."""
+    put_table(tmp_path, today(), many(1_000_000, today()))
+    file = tmp_path / f"dt={today()}" / "part-00000.parquet"
+    under_way = Comparison()
+    batches = under_way.changes([file], RECORD.names, tmp_path)
+    next(batches)
+
+    under_way.stop()
+
+    with pytest.raises(LandingStopped):
+        list(batches)
 
 
 def test_stopped_early(tmp_path):
