@@ -19,8 +19,10 @@ import pytest
 import time_machine
 
 from mailpartner_provider.__main__ import main
+from mailpartner_provider.operators.unsubscribe_changes import UnsubscribeChangesOperator
 from tests.support.days import PARIS
 from tests.support.lake import files
+from tests.support.landing import land
 
 ARCHIVES = Path(__file__).parents[1] / "landing" / "upgrade"
 
@@ -43,6 +45,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 FIRST, LAST, NEXT = date(2026, 11, 20), date(2026, 11, 22), date(2026, 11, 23)
 ZOE = "zoe@example.com"  # who was erased from the folder erased
 OLDEST, *_, NEWEST = VERSIONS
+SNAPSHOTS = ("snapshots", "hashed", "erased")
+LANDED = ("created", *SNAPSHOTS)
+EVERY = ("changes", *LANDED)
+READER = "reader8@example.com"  # who is in every list
+#: Today's version could not have written it.
+FUTURE = {"receipt_version": 2, "provider_version": "9.8.7", "shards": {"count": [1, 2]}}
 PLACE = b"file:///lake"  # of the folders, as their receipts have it
 
 
@@ -177,6 +185,19 @@ def comparable(rows: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Return what a snapshot and its changes have in common, in the order of ids."""
     columns = ("id", "email", "created_at", "extra_fields")
     return sorted((tuple(row[name] for name in columns) for row in rows), key=lambda row: row[0])
+
+
+def land_as(folder: str, destination: Any, **arguments: Any) -> dict[str, Any]:
+    """Land as the folder was landed, on the next day unless told otherwise."""
+    arguments = {"snapshot_date": str(NEXT), "max_rejected": 1, **arguments}
+    return land(destination, **ARGUMENTS[folder], **arguments)
+
+
+def land_changes(source: Any, destination: Any, day: date = NEXT) -> dict[str, Any]:
+    """Land the changes of a day; return the receipt."""
+    return UnsubscribeChangesOperator(
+        task_id="changes", source=str(source), destination=str(destination), snapshot_date=str(day)
+    ).execute({})
 
 
 def erase(folder: Path, email: str) -> int:
