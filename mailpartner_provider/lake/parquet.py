@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mailpartner_provider.schemas import REPETITIVE
 
 ROW_GROUP_ROWS = 131_072
-ROW_GROUP_BYTES = 64 * 2**20  # ten times what as many usual rows take
+ROW_GROUP_BYTES = 64 * 2**20  # ten times what as many usual rows take; held several times
 
+_MEASURABLE_ROWS = 1024
 _EPOCH = date(1970, 1, 1)
 _STATUS, _BACKDATED = b"mailpartner.status", b"backdated"
 
@@ -66,26 +69,20 @@ def read_batches(
         yield from parquet.iter_batches(rows or ROW_GROUP_ROWS, [row_group], columns)
 
 
-def in_row_groups(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, are_small: bool = False
-) -> Iterator[pa.Table]:
-    """Cut rows into tables of ``ROW_GROUP_ROWS`` rows; wide rows, and the last ones, into shorter.
+def in_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Cut rows into tables of ``ROW_GROUP_ROWS`` rows, or fewer with ``ROW_GROUP_BYTES`` of text.
 
-    A row group is held in memory more than once while it is written.
-
-    :param are_small: there are so many small batches that measuring each would take too long
+    The cuts do not depend on the batches, because the same rows must make the same bytes.
     """
     held, size = pa.Table.from_batches([], schema), 0
-    for batch in batches:
-        held = pa.concat_tables([held, pa.Table.from_batches([batch])])
-        size += 0 if are_small else batch.nbytes
-        while held.num_rows >= ROW_GROUP_ROWS:
-            yield held.slice(0, ROW_GROUP_ROWS).combine_chunks()
-            held = held.slice(ROW_GROUP_ROWS)
-            size = held.nbytes
-        if size >= ROW_GROUP_BYTES:
-            yield held.combine_chunks()
-            held, size = held.slice(held.num_rows), 0
+    for rows in _measurable(batches, schema):
+        held = pa.concat_tables([held, rows])
+        size += _text_bytes(rows)
+        while size >= ROW_GROUP_BYTES or held.num_rows >= ROW_GROUP_ROWS:
+            count = _first_rows(held, size)
+            yield held.slice(0, count).combine_chunks()
+            held = held.slice(count)
+            size = _text_bytes(held)
     if held.num_rows:
         yield held.combine_chunks()
 
@@ -117,3 +114,35 @@ def _repeated(day: date | None, count: int) -> pa.Array:
     days = (day - _EPOCH).days.to_bytes(4, "little", signed=True) * count
     # From a buffer, because pa.repeat would import pandas: a third of a second in every process.
     return pa.Array.from_buffers(pa.date32(), count, [None, pa.py_buffer(days)])
+
+
+def _measurable(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Join batches that are too small to measure one by one."""
+    joined: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        joined.append(batch)
+        rows += batch.num_rows
+        if rows >= _MEASURABLE_ROWS:
+            yield pa.Table.from_batches(joined, schema)
+            joined, rows = [], 0
+    yield pa.Table.from_batches(joined, schema)
+
+
+def _first_rows(rows: pa.Table, size: int) -> int:
+    """Return how many of these rows, which have ``size`` bytes of text, are a row group."""
+    if size < ROW_GROUP_BYTES:
+        return ROW_GROUP_ROWS
+    first = rows.slice(0, ROW_GROUP_ROWS)
+    lengths = [pc.fill_null(pc.binary_length(column), 0) for column in _texts(first)]
+    sizes = pc.cumulative_sum(functools.reduce(pc.add, lengths).cast(pa.int64()))
+    fitting: int = pc.sum(pc.less(sizes, ROW_GROUP_BYTES)).as_py()
+    return min(fitting + 1, first.num_rows)
+
+
+def _text_bytes(rows: pa.Table) -> int:
+    return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in _texts(rows))
+
+
+def _texts(rows: pa.Table) -> list[pa.ChunkedArray]:
+    return [column for column in rows.columns if column.type == pa.string()]

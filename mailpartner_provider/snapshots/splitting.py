@@ -54,7 +54,7 @@ def split_by_day(
         def partition(day: date | None, slices: list[tuple[int, tuple[int, int]]]) -> Partition:
             def rows() -> Iterator[pa.Table]:
                 parts = (batches[number].slice(*at) for number, at in slices)
-                return in_row_groups(parts, records, are_small=True)
+                return in_row_groups(parts, records)
 
             def write() -> Path:
                 finished = folder / f"{day}.parquet"

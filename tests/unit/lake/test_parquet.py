@@ -6,6 +6,7 @@ import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from mailpartner_provider.lake.parquet import (
     ROW_GROUP_BYTES,
@@ -32,14 +33,27 @@ def test_memory(tmp_path):
     assert most < file.stat().st_size / 4
 
 
-def test_wide_rows():
-    """Row groups have a bounded size, however wide the rows are; usual rows only count."""
-    usual, wide = (pa.record_batch({"text": ["x" * size] * 1000}) for size in (50, 100_000))
+def test_usual_rows():
+    """A row group of usual rows is full, except the last one."""
+    batch = pa.record_batch({"text": ["x" * 50] * 1000})
 
-    for batch, count in ((usual, 300), (wide, 2)):
-        groups = list(in_row_groups([batch] * count, batch.schema))
+    groups = [group.num_rows for group in in_row_groups([batch] * 300, batch.schema)]
 
-        assert count * 1000 == sum(group.num_rows for group in groups)
-        assert max(group.nbytes for group in groups) < ROW_GROUP_BYTES + batch.nbytes
-        full = {group.num_rows for group in groups[:-1]}
-        assert full == {ROW_GROUP_ROWS if batch is usual else 1000}
+    assert [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 300_000 - 2 * ROW_GROUP_ROWS] == groups
+
+
+@pytest.mark.parametrize("step", [1, 100, 5000])
+def test_wide_rows(step):
+    """A row group has a bounded size, whichever batches the rows came in."""
+    widths = [40_000 if number % 3 else 0 for number in range(5000)]
+    rows = pa.record_batch(
+        {"text": [width * "x" or None for width in widths], "id": list(range(5000))}
+    )
+    batches = [rows.slice(start, step) for start in range(0, 5000, step)]
+
+    groups = list(in_row_groups(batches, rows.schema))
+
+    assert pa.Table.from_batches([rows]) == pa.concat_tables(groups)
+    sizes = [sum(len(text or "") for text in group["text"].to_pylist()) for group in groups]
+    assert all(0 <= size - ROW_GROUP_BYTES < 40_000 for size in sizes[:-1])
+    assert sizes[-1] <= ROW_GROUP_BYTES
