@@ -136,8 +136,8 @@ def _first_rows(rows: pa.Table, size: int) -> int:
     first = rows.slice(0, ROW_GROUP_ROWS)
     lengths = [pc.fill_null(pc.binary_length(column), 0) for column in _texts(first)]
     sizes = pc.cumulative_sum(functools.reduce(pc.add, lengths).cast(pa.int64()))
-    fitting: int = pc.sum(pc.less(sizes, ROW_GROUP_BYTES)).as_py()
-    return min(fitting + 1, first.num_rows)
+    count: int = min(pc.sum(pc.less(sizes, ROW_GROUP_BYTES)).as_py() + 1, first.num_rows)
+    return count
 
 
 def _text_bytes(rows: pa.Table) -> int:
