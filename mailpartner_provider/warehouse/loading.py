@@ -97,9 +97,15 @@ class _SqlLoader(Loader):
         self.session.commit()
 
     def finish(self) -> None:
-        if self.request.history_view:
-            create_view(self.session, self.statements, self.request.history_view)
+        if (view := self.request.history_view) and not self._has_current(view):
+            create_view(self.session, self.statements, view)
         super().finish()
+
+    def _has_current(self, view: str) -> bool:
+        """Return whether a view needs no replacement, which would wait for whoever reads it."""
+        if self.report.days or self.report.removed_days:
+            return False
+        return "gone_by" in (self.session.names(self.statements.names_of(view)) or [])
 
     def _check_newer(self, part: Part) -> None:
         newest_held = max(self.held, default=part.day)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from itertools import count
 from threading import Thread
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailpartner_provider.hooks.warehouse import open_warehouse
 from tests.support.changes import comparing
 from tests.support.days import days_ago
 from tests.support.deadly import load_stepwise
@@ -20,7 +22,7 @@ from tests.support.lake import Lake
 from tests.support.landing import land
 from tests.support.snapshots import put_snapshot
 from tests.support.waiting import wait_until
-from tests.support.warehouses import in_order, load
+from tests.support.warehouses import CONN_ID, in_order, load
 
 CAME_BACK = block("docs/guides/loading.md", "sql", "AS back")
 COLUMNS = "account, email_key, id, created_at, seen_from, gone_by, last_seen_on"
@@ -130,6 +132,36 @@ def test_erased(lake, feed, server):
     load_days(lake, feed, {2: [ANNE], 1: [redacted]})
 
     assert [("hats", key_of(ANNE[1]), 1, EARLY, days_ago(2), None, None)] == held(server)
+
+
+@pytest.mark.engine
+def test_being_read(lake, feed, postgres, monkeypatch):
+    """A load that finds nothing new does not wait for whoever reads the view."""
+    load_days(lake, feed, {1: [ANNE]})
+    options = {"options": "-c lock_timeout=1"}
+    connection = json.dumps({**postgres.connection, "extra": options})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", connection)
+
+    with open_warehouse(CONN_ID, None) as (_, reading):
+        reading.execute("SELECT * FROM history")
+        report = load(feed, "changes", account="hats", history_view="history")
+
+    assert (0, 1) == (report["days"], report["unchanged_days"])
+
+
+def test_view_added_later(lake, feed, server):
+    """A view that is asked for once all days are loaded is created as well."""
+    load_days(lake, feed, {1: [ANNE]}, history_view=None)
+    load(feed, "changes", account="hats", history_view="history")
+
+    assert 1 == len(held(server))
+
+
+def test_name_of_a_table(lake, feed, server):
+    """A table with the name of the view is an error in each load, also if nothing is new."""
+    for days in ({1: [ANNE]}, {}):
+        with pytest.raises(OSError, match="creating the view failed: .*unsubscribes"):
+            load_days(lake, feed, days, history_view="unsubscribes")
 
 
 def test_erased_beside_another(lake, feed, server):
