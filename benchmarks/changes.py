@@ -32,7 +32,8 @@ def main(records: int) -> None:
         make_snapshot(source, DAY, current, lambda key: "new." if key % 10_000 == 3 else "")
         command = [sys.executable, "-m", "benchmarks.changes", "--of", folder]
         subprocess.run([*command, str(DAY_BEFORE)], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([*command, str(DAY)], check=True)
+        done = subprocess.run([*command, str(DAY)], check=True, stdout=subprocess.PIPE, text=True)
+        print(done.stdout.splitlines()[-1])  # after Airflow's log
 
 
 def address(key: int, prefix: str = "") -> str:
@@ -71,6 +72,7 @@ def make_snapshot(
             writer.write_table(rows)
     members = {"dataset": SnapshotReceipt.dataset, "snapshot_date": str(day)}
     members |= {"status": "live", "partition_by": "snapshot", "email_mode": "plain"}
+    members |= {"observed_at": f"{day}T06:30:00.000000Z"}
     counts = {"rows": len(ids), "duplicate_ids": 0, "sha256": digest(file)}
     receipt = dict.fromkeys(field.name for field in fields(SnapshotReceipt)) | members | counts
     (source / "_receipts").mkdir(exist_ok=True)
