@@ -37,7 +37,7 @@ class CsvRows:
         for batch in _rows(self._files, self._account):
             self._heartbeat()
             text = BytesIO()
-            csv.write_csv(self._without_nul(batch), text, options)
+            csv.write_csv(_with_plain_instants(self._without_nul(batch)), text, options)
             yield text.getvalue()
 
     def _without_nul(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -73,3 +73,16 @@ def _rows(files: Iterable[Path], account: str) -> Iterator[pa.RecordBatch]:
                 yield pa.RecordBatch.from_arrays(
                     [accounts, *batch.columns], schema=batch.schema.insert(0, ACCOUNT)
                 )
+
+
+def _with_plain_instants(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Write instants as text; with a time zone, Arrow would take twenty times as long."""
+    columns = {
+        field.name: pc.binary_join_element_wise(
+            column.cast(pa.timestamp("us")).cast(pa.string()), "Z", ""
+        )
+        if pa.types.is_timestamp(field.type)
+        else column
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    }
+    return pa.RecordBatch.from_pydict(columns)
