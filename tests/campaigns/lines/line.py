@@ -113,6 +113,9 @@ def _settings(folder: Path, port: int, database: str) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__PARALLELISM": "4",
+        # Of two processes that add the same asset at once, one fails, and its DAG has no schedule.
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",  # its name in Airflow 2
         "AIRFLOW__API_AUTH__JWT_SECRET": "made-up-secret-that-all-of-them-share",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
