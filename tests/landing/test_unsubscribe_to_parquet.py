@@ -147,9 +147,9 @@ def test_quarantine_warning(api, lake, log):
 
     land(lake, max_rejected=1)
 
-    line = next(line for line in log().splitlines() if "Quarantined" in line)
+    line = next(line for line in log().splitlines() if "Quarantined 1" in line)
     assert "warning" in line.lower()
-    assert "Quarantined 1 record without a usable id or e-mail, of 4: report them" in line
+    assert "1 record without a usable id or e-mail, of 4: report them" in line
     assert f"_rejected/dt={today()}.jsonl" in line
 
 
