@@ -18,6 +18,8 @@ os.environ.update(
     AIRFLOW__CORE__DAGS_FOLDER=str(HOME / "dags"),
     AIRFLOW__CORE__UNIT_TEST_MODE="False",  # it would hide Airflow 3's empty intervals
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
+    # Runs fork, and a connection to SQLite that is open in two processes can damage the database.
+    AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED="False",
     AIRFLOW__OPENLINEAGE__DISABLED_FOR_OPERATORS=(  # it would ask the warehouse, after the test
         "airflow.providers.common.sql.operators.sql.SQLExecuteQueryOperator"
     ),
