@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from mailpartner_provider.schemas import REPETITIVE
 
 ROW_GROUP_ROWS = 131_072
-ROW_GROUP_BYTES = 64 * 2**20  # ten times what as many usual rows take; held several times
+ROW_GROUP_BYTES = 64 * 2**20  # usual rows have a tenth of it; it is in memory several times
 
 _MEASURABLE_ROWS = 1024
 _EPOCH = date(1970, 1, 1)
